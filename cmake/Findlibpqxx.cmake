@@ -1,0 +1,20 @@
+# Finds libpqxx as libpqxx::pqxx, by its CMake package or, since Debian's has none, by pkg-config.
+# Used by this build and, installed beside tenon-config.cmake, by the projects that use tenon.
+find_package(libpqxx ${libpqxx_FIND_VERSION} CONFIG QUIET)
+if(NOT libpqxx_FOUND)
+    find_package(PkgConfig QUIET)
+    if(PkgConfig_FOUND)
+        pkg_check_modules(tenon_libpqxx QUIET IMPORTED_TARGET GLOBAL libpqxx)
+    endif()
+    set(libpqxx_VERSION "${tenon_libpqxx_VERSION}")
+    if(libpqxx_VERSION VERSION_GREATER_EQUAL 7.9 AND libpqxx_VERSION VERSION_LESS 8 AND NOT TARGET libpqxx::pqxx)
+        add_library(libpqxx::pqxx ALIAS PkgConfig::tenon_libpqxx)
+    endif()
+endif()
+
+include(FindPackageHandleStandardArgs)
+set(libpqxx_target "")
+if(TARGET libpqxx::pqxx)
+    set(libpqxx_target libpqxx::pqxx)
+endif()
+find_package_handle_standard_args(libpqxx REQUIRED_VARS libpqxx_target VERSION_VAR libpqxx_VERSION HANDLE_VERSION_RANGE)

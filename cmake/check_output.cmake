@@ -1,0 +1,35 @@
+# Runs a program and compares its output with a file, line by line: each line of EXPECTED is a regular
+# expression (CMake's) for the whole line. cmake -DRUN="command;args" -DEXPECTED=file -P check_output.cmake
+cmake_minimum_required(VERSION 3.25)
+
+execute_process(COMMAND ${RUN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+message("${output}${errors}")
+if(NOT status EQUAL 0)
+    message(FATAL_ERROR "it ended with ${status}")
+endif()
+if(NOT EXISTS "${EXPECTED}")
+    message(FATAL_ERROR "write what it must print to ${EXPECTED}")
+endif()
+file(READ "${EXPECTED}" expected)
+
+# Takes the first line off a text; CMake's lists would trip over brackets and semicolons.
+macro(take_line text line)
+    string(FIND "${${text}}" "\n" end)
+    string(SUBSTRING "${${text}}" 0 ${end} ${line})
+    if(end EQUAL -1)
+        set(${text} "")
+    else()
+        math(EXPR end "${end} + 1")
+        string(SUBSTRING "${${text}}" ${end} -1 ${text})
+    endif()
+endmacro()
+
+set(number 0)
+while(NOT expected STREQUAL "" OR NOT output STREQUAL "")
+    math(EXPR number "${number} + 1")
+    take_line(expected pattern)
+    take_line(output line)
+    if(NOT line STREQUAL pattern AND (pattern STREQUAL "" OR NOT line MATCHES "^(${pattern})$"))
+        message(FATAL_ERROR "line ${number} must match\n  ${pattern}\nand is\n  ${line}")
+    endif()
+endwhile()

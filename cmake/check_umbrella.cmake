@@ -1,0 +1,38 @@
+# Every public header is reached from tenon/tenon.hpp: cmake -DROOT=<project> -P check_umbrella.cmake
+#
+# Except those a program opts in to, because they cost compile time or pull in a third-party header, and the
+# internal ones in detail folders, which their owners include.
+cmake_minimum_required(VERSION 3.25)
+set(opt_in "^tenon/(codec/json\\.hpp|pg/pqxx_interop\\.hpp|testing/.*|.*/detail/.*)$")
+
+set(queue tenon/tenon.hpp)
+set(reached tenon/tenon.hpp)
+while(queue)
+    list(POP_FRONT queue header)
+    file(STRINGS "${ROOT}/include/${header}" lines REGEX "^[ \t]*#[ \t]*include[ \t]*<tenon/")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE ".*<([^>]*)>.*" "\\1" included "${line}")
+        if(NOT included IN_LIST reached)
+            list(APPEND reached "${included}")
+            list(APPEND queue "${included}")
+        endif()
+    endforeach()
+endwhile()
+
+file(GLOB_RECURSE headers RELATIVE "${ROOT}/include" "${ROOT}/include/*.hpp")
+set(missing "")
+foreach(header IN LISTS headers)
+    if(header MATCHES "${opt_in}")
+        if(header IN_LIST reached AND NOT header MATCHES "/detail/")
+            list(APPEND missing "${header} is reached, though programs should opt in to it")
+        endif()
+    elseif(NOT header IN_LIST reached)
+        list(APPEND missing "${header} is not reached")
+    endif()
+endforeach()
+if(missing)
+    list(JOIN missing "\n  " text)
+    message(FATAL_ERROR "from tenon/tenon.hpp:\n  ${text}")
+endif()
+list(LENGTH reached count)
+message(STATUS "tenon/tenon.hpp reaches ${count} headers: all but the opt-in ones")

@@ -1,0 +1,13 @@
+// libFuzzer on one decoder, which TENON_FUZZ_DECODER names: see decoders.hpp, and `./dev fuzz`.
+#include <cstdint>
+
+#include "decoders.hpp"
+#include "survives.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    tenon::fuzz::for_each_decoder([&]<class Decoder>() {
+        if constexpr (Decoder::name == TENON_FUZZ_DECODER)
+            (void)tenon::fuzz::survives<typename Decoder::type>({reinterpret_cast<const char*>(data), size});
+    });
+    return 0;
+}

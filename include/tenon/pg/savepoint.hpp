@@ -1,0 +1,33 @@
+// A part of a transaction that can fail alone.
+#pragma once
+
+#include <string>
+
+#include <tenon/pg/transaction.hpp>
+
+namespace tenon {
+
+/// Leaving the scope without `release()` undoes everything since the savepoint and makes a transaction
+/// usable again in which a statement failed meanwhile. Savepoints nest; end them in reverse order.
+class savepoint {
+public:
+    /// Costs a round trip. Throws what a failing statement throws.
+    explicit savepoint(transaction& tx);
+    savepoint(const savepoint&) = delete;
+    savepoint& operator=(const savepoint&) = delete;
+    ~savepoint();
+
+    /// Keeps what was done since; it is stored when the transaction commits.
+    /// Throws failed_transaction when a statement has failed since.
+    void release();
+
+    /// Undoes what was done since.
+    void rollback();
+
+private:
+    transaction& transaction_;
+    std::string name_;
+    bool open_ = true;
+};
+
+} // namespace tenon

@@ -1,0 +1,22 @@
+// Opening a session: the one place that sees the connection string.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <string>
+
+namespace tenon::detail {
+
+/// Connects without blocking beyond `timeout`. Throws connection_failed, whose message holds no password.
+[[nodiscard]] PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout);
+
+/// Throws connection_failed when the connection string cannot be read; its text is in no message. Returns the
+/// string's own connect_timeout where it has one, else `timeout`.
+std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout);
+
+/// Waits until the socket of `connection` is ready for `events` (poll's) or the deadline has passed.
+/// Returns false when it has.
+[[nodiscard]] bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline);
+
+} // namespace tenon::detail

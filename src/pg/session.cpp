@@ -1,0 +1,373 @@
+#include "session.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <tenon/codec/text.hpp>
+#include <tenon/core/sqlstate.hpp>
+
+#include "dial.hpp"
+
+namespace tenon::detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long a server may take to react to a cancellation.
+constexpr auto cancel_grace = 1s;
+
+// One constant text for each kind of transaction.
+std::string_view begin_text(const transaction_options& how) {
+    static const auto texts = [] {
+        std::array<std::string, 12> all;
+        // The level is always said, so that a default of the server or the role does not change what code relies on.
+        constexpr std::array levels{" isolation level read committed", " isolation level repeatable read",
+                                    " isolation level serializable"};
+        for (std::size_t i = 0; i < all.size(); ++i)
+            all[i] = std::string("begin") + levels[i % 3] + (i / 3 % 2 != 0 ? " read only" : "") +
+                     (i / 6 != 0 ? " deferrable" : "");
+        return all;
+    }();
+    return texts[static_cast<std::size_t>(how.level) + (how.read_only ? 3U : 0U) + (how.deferrable ? 6U : 0U)];
+}
+
+} // namespace
+
+session::session(const std::string& conninfo, const connection_options& options)
+    : options_(options), opened_at_(clock::now()) {
+    options.validate();
+    connection_ = dial(conninfo, options.connect_timeout);
+    mute_notices();
+}
+
+session::~session() {
+    peer.reset();
+    PQfinish(connection_);
+}
+
+void session::close() noexcept {
+    if (lost_)
+        return;
+    lost_ = true;
+    lost_reason_ = "it was closed";
+    ::shutdown(PQsocket(connection_), SHUT_RDWR); // the PGconn itself may still be lent to libpqxx
+}
+
+void session::mute_notices() noexcept {
+    PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);
+}
+
+bool session::seems_alive() noexcept {
+    if (!is_open() || PQtransactionStatus(connection_) != PQTRANS_IDLE)
+        return false;
+    pollfd socket{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
+    // Readable is a hint, not death: notifications and parameter changes arrive unasked, too. So read until
+    // there is no more; a server that hung up says farewell first and ends the stream after it.
+    while (::poll(&socket, 1, 0) != 0)
+        if (PQconsumeInput(connection_) != 1 || PQstatus(connection_) != CONNECTION_OK)
+            return false;
+    return true;
+}
+
+void session::require_open() const {
+    if (!is_open())
+        throw connection_lost("this connection was lost earlier" +
+                              (lost_reason_.empty() ? std::string() : " (" + lost_reason_ + ")") +
+                              ": take another from the pool, or open a new one");
+}
+
+void session::take_over() {
+    require_open();
+    if (statement_deadline_ != clock::time_point::max() && clock::now() >= statement_deadline_)
+        throw deadline_exceeded("the deadline has passed: nothing was sent");
+    if (occupied_ != occupation::none)
+        throw usage_error("a stream or COPY is under way on this connection: end it before the next statement");
+    if (!lent_)
+        return;
+    // libpqxx leaves the end of a COPY's answer to the next statement.
+    constexpr statement_context context{.operation = "statement of other code"};
+    auto until = deadline();
+    while (const pg_result_ptr next = next_result(until, context))
+        if (const auto status = PQresultStatus(next.get()); status == PGRES_COPY_IN || status == PGRES_COPY_OUT)
+            fail_lost(context, "its COPY is unfinished");
+}
+
+void session::begin(const transaction_options& how) {
+    require_open();
+    if (in_transaction_)
+        throw usage_error("a transaction is open on this connection already: end it first, or use a tenon::savepoint");
+    if (PQtransactionStatus(connection_) != PQTRANS_IDLE)
+        throw usage_error("this connection is inside a transaction that was not begun by tenon: end that first");
+    in_transaction_ = true;
+    pending_begin_ = begin_text(how);
+    first_failure_.clear();
+    first_failure_state_.clear();
+}
+
+bool session::send_begin() {
+    if (pending_begin_.empty())
+        return false;
+    const bool sent =
+        PQsendQueryParams(connection_, pending_begin_.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+    if (!sent)
+        fail_lost({.operation = "begin"});
+    return true;
+}
+
+void session::take_begin() {
+    const statement_context context{.sql = pending_begin_, .operation = "begin"};
+    pending_begin_ = {};
+    (void)take_answer(context);
+}
+
+void session::commit() {
+    constexpr statement_context context{.sql = "commit", .operation = "commit"};
+    if (!pending_begin_.empty()) { // nothing was ever sent
+        end_transaction();
+        pending_begin_ = {};
+        return;
+    }
+    const auto limit = std::exchange(statement_deadline_, clock::time_point::max());
+    take_over();
+    end_transaction();
+    const auto status = PQtransactionStatus(connection_);
+    if (status == PQTRANS_IDLE)
+        throw usage_error("commit: the transaction was ended by other code on the same connection (COMMIT or ROLLBACK "
+                          "as SQL?): end it through tenon::transaction only");
+    if (status != PQTRANS_INTRANS) {
+        rollback();
+        refuse_commit();
+    }
+    if (PQsendQuery(connection_, "commit") != 1)
+        fail_lost(context);
+    result committed;
+    try {
+        committed = result(take_answer(context).release());
+    } catch (const connection_lost& lost) {
+        throw outcome_unknown(lost);
+    }
+    statement_deadline_ = limit;
+    // The server answers COMMIT of a failed transaction with the tag ROLLBACK, and no error.
+    if (committed.command() != "COMMIT")
+        refuse_commit();
+}
+
+void session::refuse_commit() {
+    throw failed_transaction(
+        "commit: nothing was stored, because a statement of this transaction had failed" +
+            (first_failure_.empty() ? std::string() : ": " + first_failure_) +
+            "; let the error leave the transaction, or put a tenon::savepoint around what may fail",
+        {.sqlstate =
+             first_failure_state_.empty() ? std::string(sqlstate::in_failed_transaction) : first_failure_state_});
+}
+
+void session::end_transaction() noexcept {
+    in_transaction_ = false;
+    if (lent_) {
+        peer->end_transaction();
+        PQsetnonblocking(connection_, 1);
+        lent_ = false;
+    }
+}
+
+void session::end_lease() noexcept {
+    try {
+        take_over();
+    } catch (const std::exception&) { // broken, and noted as such
+        return;
+    }
+    if (const auto status = PQtransactionStatus(connection_); status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
+        rollback();
+    else if (status != PQTRANS_IDLE) // a statement is still under way
+        lost_ = true;
+}
+
+void session::rollback() noexcept {
+    statement_deadline_ = clock::time_point::max();
+    end_transaction();
+    if (!pending_begin_.empty()) {
+        pending_begin_ = {};
+        return;
+    }
+    if (!is_open() || PQtransactionStatus(connection_) == PQTRANS_IDLE)
+        return;
+    try {
+        if (occupied_ == occupation::copy_in)
+            abort_copy_in();
+        else if (occupied_ != occupation::none)
+            stop_rows();
+        (void)run_script("rollback");
+    } catch (const std::exception&) { // a session that cannot roll back is of no further use
+        lost_ = true;
+        lost_reason_ = "its transaction could not be rolled back";
+    }
+}
+
+PGconn* session::lend_raw() {
+    require_open();
+    if (!pending_begin_.empty())
+        (void)run_script("");
+    PQsetnonblocking(connection_, 0);
+    lent_ = true;
+    return connection_;
+}
+
+void session::note_failure(const PGresult* answer) {
+    if (!in_transaction_ || !first_failure_.empty())
+        return;
+    first_failure_ = sentence_of(answer);
+    const char* state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+    first_failure_state_ = state != nullptr ? state : "";
+}
+
+void session::fail_lost(const statement_context& context, std::string_view reason, error_properties properties) {
+    lost_ = true;
+    lost_reason_ = reason.empty() ? one_line(PQerrorMessage(connection_)) : std::string(reason);
+    properties.statement = std::string(context.sql);
+    throw connection_lost(describe(context) + ": connection lost: " + lost_reason_, std::move(properties));
+}
+
+session::clock::time_point session::deadline() const noexcept {
+    if (cancelled_)
+        return clock::now() + cancel_grace;
+    if (options_.response_timeout.count() == 0)
+        return statement_deadline_;
+    return std::min(statement_deadline_, clock::now() + options_.response_timeout);
+}
+
+void session::wait(short events, clock::time_point& until, const statement_context& context) {
+    if (wait_for_socket(connection_, events, until))
+        return;
+    if (!cancelled_ && clock::now() >= statement_deadline_) {
+        cancelled_ = true;
+        cancel();
+        until = clock::now() + cancel_grace;
+        return;
+    }
+    fail_lost(context, cancelled_ ? std::string("the server did not react to the cancellation at the deadline")
+                                  : "no answer within " + std::to_string(options_.response_timeout.count()) +
+                                        " ms (response_timeout), so it was given up");
+}
+
+void session::flush(const statement_context& context) {
+    auto until = deadline();
+    for (;;) {
+        const int left = PQflush(connection_);
+        if (left == 0)
+            return;
+        if (left < 0) {
+            // The server may have said why before it hung up: reading the answer tells.
+            return;
+        }
+        wait(POLLIN | POLLOUT, until, context);
+        if (PQconsumeInput(connection_) != 1)
+            return;
+    }
+}
+
+pg_result_ptr session::next_result(clock::time_point& until, const statement_context& context) {
+    while (PQisBusy(connection_) == 1) {
+        wait(POLLIN, until, context);
+        if (PQconsumeInput(connection_) != 1)
+            break; // PQgetResult reports what happened
+    }
+    return pg_result_ptr(PQgetResult(connection_));
+}
+
+pg_result_ptr session::take_answer(const statement_context& context) {
+    flush(context);
+    auto until = deadline();
+    pg_result_ptr answer;
+    pg_result_ptr failure;
+    while (pg_result_ptr next = next_result(until, context)) {
+        switch (PQresultStatus(next.get())) {
+        case PGRES_FATAL_ERROR:
+            if (!failure)
+                failure = std::move(next);
+            break;
+        case PGRES_COPY_IN:
+            PQputCopyEnd(connection_, "COPY FROM STDIN is not possible here");
+            break;
+        case PGRES_COPY_OUT:
+        case PGRES_COPY_BOTH:
+            fail_lost(context, "COPY TO STDOUT is not possible here: use libpqxx's stream for it");
+        case PGRES_PIPELINE_ABORTED:
+        case PGRES_BAD_RESPONSE:
+            fail_lost(context, "the server's answers are out of step");
+        default:
+            answer = std::move(next);
+        }
+        if (PQstatus(connection_) != CONNECTION_OK)
+            break;
+    }
+    if (failure)
+        throw_failure(failure.get(), context);
+    if (!answer)
+        fail_lost(context);
+    cancelled_ = false; // it came too late to matter
+    if (!first_failure_.empty() && PQtransactionStatus(connection_) == PQTRANS_INTRANS)
+        first_failure_.clear(); // a savepoint undid it
+    return answer;
+}
+
+void session::throw_failure(const PGresult* answer, const statement_context& context) {
+    // Connection first, SQLSTATE second: after a restart the SQLSTATE may be empty.
+    if (PQstatus(connection_) != CONNECTION_OK) {
+        const std::string sentence = sentence_of(answer);
+        fail_lost(context, sentence.empty() ? one_line(PQerrorMessage(connection_)) : sentence,
+                  properties_of(answer, context));
+    }
+    note_failure(answer);
+    if (const char* const state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+        std::exchange(cancelled_, false) && state != nullptr && state == sqlstate::query_canceled)
+        throw deadline_exceeded(describe(context) + ": not done by its deadline, and cancelled",
+                                properties_of(answer, context));
+    throw_server_error(answer, context);
+}
+
+void session::enter_pipeline() {
+    if (PQenterPipelineMode(connection_) != 1)
+        fail_lost({}, one_line(PQerrorMessage(connection_)));
+}
+
+void session::leave_pipeline(const statement_context& context) {
+    auto until = deadline();
+    // Answers up to the sync point belong to statements that were skipped after a failure.
+    for (;;) {
+        const pg_result_ptr next = next_result(until, context);
+        if (PQstatus(connection_) != CONNECTION_OK)
+            fail_lost(context);
+        if (next && PQresultStatus(next.get()) == PGRES_PIPELINE_SYNC)
+            break;
+    }
+    if (PQexitPipelineMode(connection_) != 1)
+        fail_lost(context);
+}
+
+pg_result_ptr session::run_script(std::string_view sql) {
+    take_over();
+    std::string text;
+    if (!pending_begin_.empty())
+        text.append(pending_begin_).append(";");
+    text.append(sql);
+    refuse_nul(text);
+    const statement_context context{.sql = sql, .operation = "statement"};
+    pending_begin_ = {};
+    if (PQsendQuery(connection_, text.c_str()) != 1)
+        fail_lost(context);
+    return take_answer(context);
+}
+
+pg_result_ptr session::query_text(const char* sql, const char* parameter) {
+    take_over();
+    const statement_context context{.sql = sql, .operation = "catalog query"};
+    return exchange(
+        context, [&] { return PQsendQueryParams(connection_, sql, 1, nullptr, &parameter, nullptr, nullptr, 0) == 1; });
+}
+
+} // namespace tenon::detail

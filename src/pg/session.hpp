@@ -1,0 +1,253 @@
+// The session: one PGconn, its prepared statements and the state of its transaction.
+//
+// All traffic of the typed path goes through here, over libpq's non-blocking calls, so that every wait can
+// have a deadline. Not thread-safe.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <tenon/codec/parameters.hpp>
+#include <tenon/core/error.hpp>
+#include <tenon/pg/connection.hpp>
+#include <tenon/pg/result.hpp>
+#include <tenon/pg/statement.hpp>
+
+#include "server_error.hpp"
+#include "type_catalog.hpp"
+
+namespace tenon::detail {
+
+struct pg_result_clear {
+    void operator()(PGresult* result) const noexcept { PQclear(result); }
+};
+using pg_result_ptr = std::unique_ptr<PGresult, pg_result_clear>;
+
+struct pq_free {
+    void operator()(char* bytes) const noexcept { PQfreemem(bytes); }
+};
+
+/// What COPY sent in one message; no bytes at its end.
+struct copy_message {
+    std::unique_ptr<char, pq_free> bytes{};
+    int size = 0;
+};
+
+class session {
+public:
+    using clock = std::chrono::steady_clock;
+
+    /// Throws connection_failed.
+    session(const std::string& conninfo, const connection_options& options);
+    session(const session&) = delete;
+    session& operator=(const session&) = delete;
+    ~session();
+
+    [[nodiscard]] bool is_open() const noexcept { return !lost_ && PQstatus(connection_) == CONNECTION_OK; }
+    /// Ends the session; the object stays, as a broken one.
+    void close() noexcept;
+    [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(connection_); }
+    [[nodiscard]] int server_version() const noexcept { return PQserverVersion(connection_); }
+    [[nodiscard]] clock::time_point opened_at() const noexcept { return opened_at_; }
+
+    /// Looks at the socket without waiting (about 0.2 us): false when the server has hung up.
+    [[nodiscard]] bool seems_alive() noexcept;
+
+    /// BEGIN, sent together with the first statement. Throws usage_error when a transaction is open.
+    void begin(const transaction_options& how);
+    void commit();
+    void rollback() noexcept;
+    /// Leaves nothing of a borrower's transaction behind, whoever began it.
+    void end_lease() noexcept;
+
+    /// Prepares, checks and runs a statement.
+    result execute(const statement& what, parameters& values);
+
+    [[nodiscard]] clock::time_point statement_deadline() const noexcept { return statement_deadline_; }
+    void set_statement_deadline(clock::time_point until) noexcept { statement_deadline_ = until; }
+
+    /// Prepares and checks a statement without running it.
+    void check(const statement& what);
+
+    /// A run of statements that are sent without waiting. Between `begin_pipeline` and `end_pipeline` nothing else
+    /// may use the session.
+    void begin_pipeline();
+    /// Sends one more; a statement that is new to the session first has the answers of those before it taken.
+    void send(const statement& what, parameters& values, std::deque<result>& answers);
+    /// Takes all answers; `commit` is sent behind them. Throws the first failure.
+    void end_pipeline(std::deque<result>& answers, bool commit);
+    void abandon_pipeline() noexcept;
+
+    /// Rows one by one; see row_source.
+    void start_rows(const statement& what, parameters& values);
+    [[nodiscard]] result next_row(const statement_context& context);
+    void start_copy_out(const statement& what);
+    [[nodiscard]] copy_message next_copy_message(const statement_context& context);
+    void stop_rows() noexcept;
+
+    /// See copy_in; returns the OIDs of array elements per field.
+    [[nodiscard]] std::vector<oid> start_copy_in(const statement& what, std::span<const std::size_t> fields);
+    void put_copy(std::string_view bytes);
+    std::uint64_t end_copy_in(const statement_context& context);
+    void abort_copy_in() noexcept;
+
+    [[nodiscard]] static statement_context context_of(const statement& what) noexcept {
+        return {.sql = what.sql, .operation = what.operation, .record = what.record};
+    }
+
+    /// Runs SQL without parameters by the simple protocol; answers what its last statement answered.
+    pg_result_ptr run_script(std::string_view sql);
+
+    /// Runs a constant query of tenon's own with one text parameter, rows in text format.
+    pg_result_ptr query_text(const char* sql, const char* parameter);
+
+    /// The PGconn in the state other code expects: blocking, transaction begun.
+    PGconn* lend_raw();
+    /// What an interop layer keeps per session; destroyed before the PGconn is closed.
+    struct companion {
+        companion() = default;
+        companion(const companion&) = delete;
+        companion& operator=(const companion&) = delete;
+        virtual ~companion() = default;
+        virtual void end_transaction() noexcept = 0;
+    };
+    std::unique_ptr<companion> peer{};
+
+    /// libpq's notices are dropped rather than printed.
+    void mute_notices() noexcept;
+
+private:
+    // The same text with other expected types is another statement: it has to be checked for itself. Looked up
+    // without a copy of the text.
+    template <class Text>
+    struct cache_key {
+        Text sql;
+        const void* types;  // identity of the parameters' expected types
+        const void* answer; // and of the result's: two records may be mapped to one table
+        std::size_t hash;
+        const char* origin; // of a constant text: its address spares the comparison
+    };
+    struct same_key {
+        using is_transparent = void;
+        bool operator()(const auto& a, const auto& b) const noexcept {
+            return a.types == b.types && a.answer == b.answer &&
+                   ((a.origin != nullptr && a.origin == b.origin) || a.sql == b.sql);
+        }
+    };
+    struct hash_key {
+        using is_transparent = void;
+        std::size_t operator()(const auto& key) const noexcept { return key.hash; }
+    };
+    struct prepared {
+        std::string name;
+        std::vector<Oid> types{};                            // of the parameters; 0 is inferred
+        std::vector<std::pair<std::size_t, oid>> elements{}; // arrays whose elements have an OID of this database
+        std::uint64_t last_used = 0;
+    };
+
+    void require_open() const;
+    /// Before each use: open, and not in the middle of what other code did with the lent PGconn.
+    void take_over();
+    [[nodiscard]] prepared* find_prepared(const statement& what) noexcept;
+    prepared& prepare(const statement& what);
+    [[nodiscard]] bool send_prepared(const statement& what, prepared& ready, parameters& values);
+    const std::vector<oid>& check_record(const record_shape& record);
+    void check_description(const statement& what, const PGresult* description);
+    void make_room();
+
+    void start_copy(const statement& what, ExecStatusType expected);
+    void require_same_types(const statement& what, std::span<const std::size_t> fields, std::vector<oid>* elements);
+    void cancel() noexcept;
+    void drain_pipeline(std::deque<result>& answers);
+    [[noreturn]] void refuse_commit();
+    void enter_pipeline();
+    void leave_pipeline(const statement_context& context);
+    [[nodiscard]] bool send_begin(); // true when a BEGIN was due and is queued
+    void take_begin();
+    /// Sends one statement, with BEGIN in front where it is due, and takes its answer: one round trip.
+    template <class Send>
+    pg_result_ptr exchange(const statement_context& context, Send send) {
+        if (pending_begin_.empty()) {
+            if (!send())
+                fail_lost(context);
+            return take_answer(context);
+        }
+        return in_pipeline(context, [&] {
+            if (!send_begin() || !send() || PQpipelineSync(connection_) != 1)
+                fail_lost(context);
+            take_begin();
+            return take_answer(context);
+        });
+    }
+    /// Leaves the pipeline behind `action`, whether its statements failed or not.
+    template <class Action>
+    auto in_pipeline(const statement_context& context, Action action) {
+        enter_pipeline();
+        try {
+            auto answer = action();
+            leave_pipeline(context);
+            return answer;
+        } catch (const connection_lost&) {
+            throw;
+        } catch (const error&) {
+            leave_pipeline(context);
+            throw;
+        }
+    }
+
+    void flush(const statement_context& context);
+    void wait(short events, clock::time_point& until, const statement_context& context);
+    [[nodiscard]] clock::time_point deadline() const noexcept;
+    [[nodiscard]] pg_result_ptr next_result(clock::time_point& until, const statement_context& context);
+    /// The answer to one statement: reads to its end and throws what went wrong.
+    pg_result_ptr take_answer(const statement_context& context);
+    [[noreturn]] void throw_failure(const PGresult* answer, const statement_context& context);
+    [[noreturn]] void fail_lost(const statement_context& context, std::string_view reason = {},
+                                error_properties properties = {});
+    void note_failure(const PGresult* answer);
+    void end_transaction() noexcept;
+    bool forget(std::string_view sql, const record_shape* record, std::string_view state);
+
+    PGconn* connection_ = nullptr;
+    connection_options options_;
+    clock::time_point opened_at_;
+    bool lost_ = false;
+    clock::time_point statement_deadline_ = clock::time_point::max();
+    bool cancelled_ = false; // by the deadline; until the answer has come
+    // What occupies the session between calls.
+    enum class occupation { none, rows, copy_in, copy_out };
+    occupation occupied_ = occupation::none;
+    // A stream that is left early is cancelled, which would fail the transaction but for this.
+    static constexpr std::string_view stream_savepoint = "savepoint tenon_stream";
+    static constexpr std::string_view release_stream_savepoint = "release savepoint tenon_stream";
+    static constexpr std::string_view undo_stream_savepoint =
+        "rollback to savepoint tenon_stream; release savepoint tenon_stream";
+
+    bool lent_ = false; // other code uses the PGconn in this transaction, too
+    std::string lost_reason_;
+
+    bool in_transaction_ = false;
+    std::string_view pending_begin_{};
+    std::vector<statement_context> in_flight_; // statements of a pipeline that are not answered yet
+    bool begin_in_flight_ = false;
+    std::string first_failure_; // why COMMIT will be refused
+    std::string first_failure_state_;
+
+    std::unordered_map<cache_key<std::string>, prepared, hash_key, same_key> statements_;
+    std::uint64_t uses_ = 0;
+    std::uint64_t names_ = 0;
+    std::unordered_map<const record_shape*, std::vector<oid>> checked_records_; // with their columns' types
+    type_catalog types_;
+};
+
+} // namespace tenon::detail

@@ -1,0 +1,96 @@
+#include "admin_session.hpp"
+
+#include <array>
+
+#include <tenon/testing/cluster.hpp>
+
+namespace tenon::testing {
+namespace {
+
+std::string trimmed(const char* message) {
+    std::string text = message == nullptr ? "out of memory" : message;
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    return text;
+}
+
+// A keyword string from the options set in `url`, less those named `left_out`.
+std::string rebuild(const std::string& url, std::string_view left_out, std::string result) {
+    char* message = nullptr;
+    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{PQconninfoParse(url.c_str(), &message),
+                                                                                 PQconninfoFree};
+    const std::unique_ptr<char, void (*)(void*)> owned{message, PQfreemem};
+    if (!options)
+        throw cluster_error{"the test server's connection string cannot be read: " + trimmed(message)};
+    for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+        if (option->val == nullptr || option->keyword == left_out)
+            continue;
+        if (!result.empty())
+            result += ' ';
+        result += std::string{option->keyword} + "='";
+        for (const char* c = option->val; *c != '\0'; ++c) {
+            if (*c == '\'' || *c == '\\')
+                result += '\\';
+            result += *c;
+        }
+        result += '\'';
+    }
+    return result;
+}
+
+} // namespace
+
+std::string percent_encode(std::string_view text) {
+    constexpr std::string_view hex = "0123456789ABCDEF";
+    constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    std::string result;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (plain.find(c) != std::string_view::npos)
+            result += c;
+        else
+            (result += '%') += {hex[byte / 16U], hex[byte % 16U]};
+    }
+    return result;
+}
+
+std::string with_database(const std::string& url, const std::string& database) {
+    return rebuild(url, "dbname", "dbname='" + database + "'");
+}
+
+std::string without_password(const std::string& url) {
+    return rebuild(url, "password", "");
+}
+
+admin_session::admin_session(const std::string& url) {
+    // What the URL says about the timeout comes later and so wins.
+    const std::array<const char*, 3> keywords{"connect_timeout", "dbname", nullptr};
+    const std::array<const char*, 3> values{"30", url.c_str(), nullptr};
+    connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 1));
+    if (PQstatus(connection_.get()) != CONNECTION_OK)
+        throw cluster_error{"cannot connect to the test server: " + trimmed(PQerrorMessage(connection_.get()))};
+    PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+}
+
+std::string admin_session::query(const std::string& sql, const std::vector<std::string>& parameters) {
+    std::vector<const char*> values;
+    values.reserve(parameters.size());
+    for (const std::string& parameter : parameters)
+        values.push_back(parameter.c_str());
+    const std::unique_ptr<PGresult, void (*)(PGresult*)> result{PQexecParams(connection_.get(), sql.c_str(),
+                                                                             static_cast<int>(values.size()), nullptr,
+                                                                             values.data(), nullptr, nullptr, 0),
+                                                                PQclear};
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+        throw cluster_error{"the test server refused \"" + sql + "\": " + trimmed(PQerrorMessage(connection_.get()))};
+    return PQntuples(result.get()) > 0 ? PQgetvalue(result.get(), 0, 0) : "";
+}
+
+std::string admin_session::quote(const std::string& identifier) const {
+    const std::unique_ptr<char, void (*)(void*)> quoted{
+        PQescapeIdentifier(connection_.get(), identifier.c_str(), identifier.size()), PQfreemem};
+    return quoted ? quoted.get() : "";
+}
+
+} // namespace tenon::testing

@@ -1,0 +1,38 @@
+# The layer check finds what it is there for: cmake -DROOT=<project> -DWORK=<folder> -P planted.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# check <file> <include> <what the report must say; empty: nothing is wrong>
+function(check file include report)
+    file(REMOVE_RECURSE "${WORK}")
+    file(WRITE "${WORK}/include/tenon/sql/table.hpp" "#include <string>\n#include <tenon/core/error.hpp>\n")
+    file(APPEND "${WORK}/${file}" "#include ${include}\n")
+    execute_process(COMMAND "${CMAKE_COMMAND}" "-DROOT=${WORK}" -P "${ROOT}/cmake/check_layers.cmake"
+                    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    string(REGEX REPLACE "[ \n]+" " " output "${output}")
+    if(report STREQUAL "" AND NOT status EQUAL 0)
+        message(SEND_ERROR "${include} in ${file} is fine, but: ${output}")
+    elseif(NOT report STREQUAL "" AND (status EQUAL 0 OR NOT output MATCHES "${report}"))
+        message(SEND_ERROR "${include} in ${file} must be reported as '${report}', got: ${output}")
+    endif()
+endfunction()
+
+check(include/tenon/pg/pool.hpp "<tenon/codec/text.hpp>" "")
+check(include/tenon/pg/pqxx_interop.hpp "<pqxx/pqxx>" "")
+check(src/pg/session.cpp "<libpq-fe.h>" "")
+check(include/tenon/reflect/field.hpp "<boost/pfr.hpp>" "")
+check(include/tenon/tenon.hpp "<tenon/repository/repository.hpp>" "")
+
+check(include/tenon/core/id.hpp "<tenon/reflect/field.hpp>" "'core' may not include")
+check(src/pg/session.cpp "<tenon/sql/table.hpp>" "'pg' may not include")
+check(src/sql/table.cpp "<tenon/pg/pool.hpp>" "'sql' may not include")
+check(include/tenon/repository/query.hpp "<tenon/outbox/event.hpp>" "'repository' may not include")
+check(include/tenon/pg/pool.hpp "<libpq-fe.h>" "libpq-fe.h> is allowed only in")
+check(include/tenon/pg/pool.hpp "<pqxx/pqxx>" "pqxx/pqxx> is allowed only in")
+check(include/tenon/codec/text.hpp "<nlohmann/json.hpp>" "nlohmann/json.hpp> is allowed only in")
+check(src/sql/table.cpp "<boost/pfr/core.hpp>" "boost/pfr/core.hpp> is allowed only in")
+check(include/tenon/reflect/field.hpp "<boost/mp11.hpp>" "only PFR is a dependency")
+check(src/pg/session.cpp "\"../core/error.hpp\"" "climbs out of its folder")
+check(src/pg/session.cpp "<tenon/tenon.hpp>" "the umbrella")
+check(include/tenon/attic/thing.hpp "<string>" "'attic' has no place")
+check(include/tenon/pg/table.hpp "<string>" "another public header is called 'table'")
+file(REMOVE_RECURSE "${WORK}")
