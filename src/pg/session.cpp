@@ -67,11 +67,28 @@ bool session::seems_alive() noexcept {
         return false;
     pollfd socket{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
     // Readable is a hint, not death: notifications and parameter changes arrive unasked, too. So read until
-    // there is no more; a server that hung up says farewell first and ends the stream after it.
+    // there is no more. A server that hangs up says farewell, which libpq takes for a notice, and ends the
+    // stream a moment after it: either is enough.
     while (::poll(&socket, 1, 0) != 0)
-        if (PQconsumeInput(connection_) != 1 || PQstatus(connection_) != CONNECTION_OK)
+        if (PQconsumeInput(connection_) != 1 || PQstatus(connection_) != CONNECTION_OK || heard_farewell())
             return false;
     return true;
+}
+
+bool session::heard_farewell() noexcept {
+    bool heard = false;
+    const PQnoticeReceiver before = PQsetNoticeReceiver(connection_, nullptr, nullptr);
+    PQsetNoticeReceiver(
+        connection_,
+        [](void* found, const PGresult* notice) {
+            const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+            if (severity != nullptr && (std::string_view(severity) == "FATAL" || std::string_view(severity) == "PANIC"))
+                *static_cast<bool*>(found) = true;
+        },
+        &heard);
+    (void)PQisBusy(connection_); // takes what has arrived apart
+    PQsetNoticeReceiver(connection_, before, nullptr);
+    return heard;
 }
 
 void session::require_open() const {

@@ -156,6 +156,7 @@ private:
     };
 
     void require_open() const;
+    [[nodiscard]] bool heard_farewell() noexcept;
     /// Before each use: open, and not in the middle of what other code did with the lent PGconn.
     void take_over();
     [[nodiscard]] prepared* find_prepared(const statement& what) noexcept;
