@@ -17,7 +17,7 @@ int main(int count, char** arguments) {
         int number = 0;
         for (const value_type& value : tenon::fuzz::samples<value_type>::values()) {
             tenon::buffer out;
-            tenon::codec<value_type>::encode(value, out);
+            tenon::encode(value, out);
             std::ofstream(folder / Decoder::name / std::to_string(number++), std::ios::binary) << out.bytes();
         }
     });

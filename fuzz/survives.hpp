@@ -21,7 +21,7 @@ bool survives(std::string_view bytes) {
     };
     const auto encode = [](const T& value, buffer& out) {
         try {
-            codec<T>::encode(value, out);
+            tenon::encode(value, out);
         } catch (const encode_error& refused) {
             // The server has no NUL in text, so it is not looked for when reading.
             if (std::string_view(refused.what()).find("NUL") == std::string_view::npos)

@@ -1,6 +1,7 @@
 // COPY in both directions, and rows one by one: what occupies a session over several calls.
 #include <poll.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -19,40 +20,50 @@ namespace {
 // Signature, flags and the length of an empty header extension (manual, COPY, "Binary Format").
 constexpr std::string_view copy_header("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 
-// One result a row, so that nothing piles up.
-class single_rows final : public row_source {
+// A cursor's blocks, one behind the other.
+class fetched_rows final : public row_source {
 public:
-    single_rows(detail::session& on, const statement& what, parameters& values)
+    fetched_rows(detail::session& on, const statement& what, parameters& values)
         : session_(on), context_(detail::session::context_of(what)) {
-        session_.start_rows(what, values);
+        session_.open_cursor(what, values);
     }
-    ~single_rows() override {
-        if (!ended_)
+    ~fetched_rows() override {
+        if (occupies_)
             session_.stop_rows();
     }
 
     bool next(std::span<wire_value> values) override {
-        if (ended_)
+        if (row_ == block_.size() && !fetch())
             return false;
-        try {
-            row_ = session_.next_row(context_);
-        } catch (const std::exception&) {
-            ended_ = true;
-            throw;
-        }
-        if (row_.empty()) {
-            ended_ = true;
-            return false;
-        }
-        row_.row(0, values);
+        block_.row(row_++, values);
         return true;
     }
 
 private:
+    bool fetch() {
+        if (!occupies_)
+            return false;
+        row_ = 0;
+        block_ = {};
+        try {
+            more_ = more_ && session_.next_block(block_, context_);
+        } catch (const std::exception&) {
+            occupies_ = false;
+            throw;
+        }
+        if (block_.empty()) { // the session is free only now, so that short streams and long ones are alike
+            session_.stop_rows();
+            occupies_ = false;
+        }
+        return !block_.empty();
+    }
+
     detail::session& session_;
     detail::statement_context context_;
-    result row_;
-    bool ended_ = false;
+    result block_;
+    std::size_t row_ = 0;
+    bool more_ = true;
+    bool occupies_ = true;
 };
 
 class copied_rows final : public row_source {
@@ -124,7 +135,7 @@ private:
 } // namespace
 
 std::unique_ptr<row_source> open_rows(transaction& tx, const statement& what, parameters& values) {
-    return std::make_unique<single_rows>(session_access::of(tx), what, values);
+    return std::make_unique<fetched_rows>(session_access::of(tx), what, values);
 }
 
 std::unique_ptr<row_source> open_copy_out(transaction& tx, const statement& what) {
@@ -132,7 +143,10 @@ std::unique_ptr<row_source> open_copy_out(transaction& tx, const statement& what
 }
 
 copy_in::copy_in(transaction& tx, const statement& what, std::span<const std::size_t> fields)
-    : session_(&session_access::of(tx)), what_(what), elements_(session_->start_copy_in(what, fields)) {
+    : session_(&session_access::of(tx)),
+      what_(what),
+      fields_(fields.begin(), fields.end()),
+      types_(session_->start_copy_in(what, fields)) {
     rows_.append(copy_header);
 }
 
@@ -154,57 +168,144 @@ std::uint64_t copy_in::finish() {
 
 namespace detail {
 
-void session::start_rows(const statement& what, parameters& values) {
+// A stream is a cursor whose rows are fetched in blocks, two of them under way: the server makes the next one while
+// this one is read. All of it travels in pipeline mode, so that opening costs no round trip of its own.
+// Source: manual, DECLARE and "Pipeline Mode"; PQsendFlushRequest makes the server answer before the sync point.
+
+namespace {
+
+constexpr int first_block = 32; // until the size of a row is known
+constexpr int largest_block = 1000;
+constexpr std::size_t block_bytes = 1 << 20;
+constexpr std::size_t blocks_under_way = 2;
+constexpr auto patience = std::chrono::milliseconds(50); // for blocks under way when a stream is left
+
+} // namespace
+
+void session::fetch_block(int rows) {
+    const std::string fetch = "fetch " + std::to_string(rows) + " from tenon_stream";
+    if (PQsendQueryParams(connection_, fetch.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1) != 1 ||
+        PQsendFlushRequest(connection_) != 1)
+        fail_lost({.operation = "fetch"});
+    blocks_.push_back(rows);
+}
+
+void session::open_cursor(const statement& what, parameters& values) {
     take_over();
     prepared* ready = find_prepared(what);
     if (ready == nullptr)
         ready = &prepare(what);
-    (void)run_script(stream_savepoint);
     const statement_context context = context_of(what);
-    if (!send_prepared(what, *ready, values) || PQsetSingleRowMode(connection_) != 1)
-        fail_lost(context);
-    flush(context);
+    const std::string declare = "declare tenon_stream no scroll cursor for " + std::string(what.sql);
+    refuse_nul(declare);
+    blocks_.clear();
+    enter_pipeline();
     occupied_ = occupation::rows;
+    opening_begins_ = send_begin();
+    pending_begin_ = {};
+    opening_ = true;
+    for (const std::string_view step : {stream_savepoint, plan_for_all_rows})
+        if (PQsendQueryParams(connection_, step.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
+            fail_lost(context);
+    if (!send_with(declare, *ready, values))
+        fail_lost(context);
+    for (std::size_t i = 0; i < blocks_under_way; ++i)
+        fetch_block(first_block);
+    flush(context);
 }
 
-result session::next_row(const statement_context& context) {
-    auto until = deadline();
-    pg_result_ptr row = next_result(until, context);
-    if (row && PQresultStatus(row.get()) == PGRES_SINGLE_TUPLE)
-        return result(row.release());
-    occupied_ = occupation::none;
-    if (row && PQresultStatus(row.get()) == PGRES_FATAL_ERROR) {
-        while (next_result(until, context)) {
+bool session::next_block(result& block, const statement_context& context) {
+    try {
+        if (std::exchange(opening_, false)) {
+            if (opening_begins_)
+                (void)take_answer({.sql = "begin", .operation = "begin"});
+            (void)take_answer(context);
+            const pg_result_ptr setting = take_answer(context);
+            cursor_fraction_ = PQgetvalue(setting.get(), 0, 0);
+            (void)take_answer(context);
         }
-        throw_failure(row.get(), context);
+        pg_result_ptr rows = take_answer(context);
+        const int asked = blocks_.front();
+        blocks_.pop_front();
+        const int count = PQntuples(rows.get());
+        const bool more = count == asked;
+        if (more) {
+            const std::size_t row_bytes = PQresultMemorySize(rows.get()) / static_cast<std::size_t>(count) + 1;
+            fetch_block(static_cast<int>(std::clamp<std::size_t>(block_bytes / row_bytes, 1, largest_block)));
+            flush(context);
+        }
+        block = result(rows.release());
+        if (!more)
+            close_cursor(context);
+        return more;
+    } catch (const connection_lost&) {
+        occupied_ = occupation::none;
+        throw;
+    } catch (const error&) {
+        occupied_ = occupation::none;
+        if (PQpipelineSync(connection_) != 1)
+            fail_lost(context);
+        flush(context);
+        leave_pipeline(context);
+        throw;
     }
-    while (row)
-        row = next_result(until, context);
-    if (!is_open())
+}
+
+// Behind the last row: takes the answers of the blocks that were asked for in advance, and ends everything.
+void session::close_cursor(const statement_context& context) {
+    const char* const fraction = cursor_fraction_.c_str();
+    if (PQsendQueryParams(connection_, "close tenon_stream", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1 ||
+        PQsendQueryParams(connection_, restore_planning.data(), 1, nullptr, &fraction, nullptr, nullptr, 0) != 1 ||
+        PQsendQueryParams(connection_, release_stream_savepoint.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) !=
+            1 ||
+        PQpipelineSync(connection_) != 1)
         fail_lost(context);
-    (void)run_script(release_stream_savepoint);
-    return {};
+    flush(context);
+    constexpr std::size_t closing_statements = 3;
+    for (std::size_t left = blocks_.size() + closing_statements; left > 0; --left)
+        (void)take_answer(context);
+    blocks_.clear();
+    leave_pipeline(context);
 }
 
 void session::stop_rows() noexcept {
     if (!is_open())
         return;
-    try {
-        cancel();
-        statement_deadline_ = clock::time_point::max();
-        auto until = clock::now() + std::chrono::seconds(10);
-        const statement_context context{.operation = "rest of a stream"};
-        while (const pg_result_ptr rest = next_result(until, context))
-            if (PQresultStatus(rest.get()) == PGRES_COPY_OUT)
-                for (char* bytes = nullptr; PQgetCopyData(connection_, &bytes, 0) > 0;)
-                    PQfreemem(bytes);
+    if (occupied_ == occupation::rows && PQpipelineStatus(connection_) == PQ_PIPELINE_OFF) { // all is read
         occupied_ = occupation::none;
-        // Whether the cancellation came in time or not: the transaction is as it was before the stream.
+        return;
+    }
+    const statement_context context{.operation = "rest of a stream"};
+    try {
+        if (occupied_ == occupation::copy_out)
+            stop_copy_out(context);
+        else {
+            // What is under way is soon here, or cancelled.
+            statement_deadline_ = clock::now() + patience;
+            if (PQpipelineSync(connection_) != 1)
+                fail_lost(context);
+            flush(context);
+            leave_pipeline(context);
+        }
+        occupied_ = occupation::none;
+        cancelled_ = false;
+        statement_deadline_ = clock::time_point::max();
+        // Whether a cancellation came in time or not: the transaction is as it was before the stream.
         (void)run_script(undo_stream_savepoint);
     } catch (const std::exception& failure) {
         lost_ = true;
         lost_reason_ = std::string("a stream could not be ended: ") + failure.what();
     }
+}
+
+void session::stop_copy_out(const statement_context& context) {
+    cancel();
+    statement_deadline_ = clock::time_point::max();
+    auto until = clock::now() + cancel_grace;
+    while (const pg_result_ptr rest = next_result(until, context))
+        if (PQresultStatus(rest.get()) == PGRES_COPY_OUT)
+            for (char* bytes = nullptr; PQgetCopyData(connection_, &bytes, 0) > 0;)
+                PQfreemem(bytes);
 }
 
 void session::cancel() noexcept {
@@ -216,22 +317,18 @@ void session::cancel() noexcept {
 }
 
 void session::require_same_types(const statement& what, std::span<const std::size_t> fields,
-                                 std::vector<oid>* elements) {
+                                 std::vector<const server_type*>* trees) {
     const std::vector<oid>& types = check_record(*what.record);
     std::string report;
     for (const std::size_t field : fields) {
         const column_shape& column = what.record->columns[field];
-        oid type = types[field];
-        while (!column.value->fits(type) && types_.find(*this, type).base != 0)
-            type = types_.find(*this, type).base; // a domain is copied as the type below it
-        const bool inferred_type =
-            column.value->text_form || column.value->type.id == 0 || column.value->element != nullptr;
-        if (type != column.value->type.id && !inferred_type)
+        const oid type = types[field];
+        if (!types_.same_form(*this, *column.value, type))
             report += "\n  " + std::string(what.record->record) + "::" + std::string(column.field) + " (" +
                       std::string(column.value->type.name) + "): column " + std::string(column.column) + " is " +
-                      types_.find(*this, type).name;
-        if (elements != nullptr)
-            elements->push_back(column.value->element != nullptr ? types_.find(*this, type).element : 0);
+                      types_.describe(*this, type);
+        if (trees != nullptr)
+            trees->push_back(types_.own_oids(*this, *column.value, type));
     }
     if (!report.empty())
         throw schema_mismatch(
@@ -242,13 +339,13 @@ void session::require_same_types(const statement& what, std::span<const std::siz
             {.sqlstate = "42804", .statement = std::string(what.sql)});
 }
 
-std::vector<oid> session::start_copy_in(const statement& what, std::span<const std::size_t> fields) {
+std::vector<const server_type*> session::start_copy_in(const statement& what, std::span<const std::size_t> fields) {
     take_over();
-    std::vector<oid> elements;
-    require_same_types(what, fields, &elements);
+    std::vector<const server_type*> trees;
+    require_same_types(what, fields, &trees);
     start_copy(what, PGRES_COPY_IN);
     occupied_ = occupation::copy_in;
-    return elements;
+    return trees;
 }
 
 void session::start_copy_out(const statement& what) {

@@ -16,11 +16,6 @@ namespace tenon::detail {
 
 namespace {
 
-using namespace std::chrono_literals;
-
-// How long a server may take to react to a cancellation.
-constexpr auto cancel_grace = 1s;
-
 // One constant text for each kind of transaction.
 std::string_view begin_text(const transaction_options& how) {
     static const auto texts = [] {

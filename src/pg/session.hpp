@@ -88,15 +88,17 @@ public:
     void end_pipeline(std::deque<result>& answers, bool commit);
     void abandon_pipeline() noexcept;
 
-    /// Rows one by one; see row_source.
-    void start_rows(const statement& what, parameters& values);
-    [[nodiscard]] result next_row(const statement_context& context);
+    /// Rows by a cursor; see row_source.
+    void open_cursor(const statement& what, parameters& values);
+    /// False when `block` is the last one, which may be empty; `stop_rows` then frees the session.
+    [[nodiscard]] bool next_block(result& block, const statement_context& context);
     void start_copy_out(const statement& what);
     [[nodiscard]] copy_message next_copy_message(const statement_context& context);
     void stop_rows() noexcept;
 
-    /// See copy_in; returns the OIDs of array elements per field.
-    [[nodiscard]] std::vector<oid> start_copy_in(const statement& what, std::span<const std::size_t> fields);
+    /// See copy_in; returns per field where its OIDs are this database's own.
+    [[nodiscard]] std::vector<const server_type*> start_copy_in(const statement& what,
+                                                                std::span<const std::size_t> fields);
     void put_copy(std::string_view bytes);
     std::uint64_t end_copy_in(const statement_context& context);
     void abort_copy_in() noexcept;
@@ -150,8 +152,8 @@ private:
     };
     struct prepared {
         std::string name;
-        std::vector<Oid> types{};                            // of the parameters; 0 is inferred
-        std::vector<std::pair<std::size_t, oid>> elements{}; // arrays whose elements have an OID of this database
+        std::vector<Oid> types{};                                           // of the parameters; 0 is inferred
+        std::vector<std::pair<std::size_t, const server_type*>> own_oids{}; // parameters with OIDs of this database
         std::uint64_t last_used = 0;
     };
 
@@ -161,13 +163,19 @@ private:
     void take_over();
     [[nodiscard]] prepared* find_prepared(const statement& what) noexcept;
     prepared& prepare(const statement& what);
+    /// Sends `sql`, which has the parameters of a statement that was prepared.
+    [[nodiscard]] bool send_with(const std::string& sql, const prepared& ready, parameters& values);
     [[nodiscard]] bool send_prepared(const statement& what, prepared& ready, parameters& values);
     const std::vector<oid>& check_record(const record_shape& record);
     void check_description(const statement& what, const PGresult* description);
     void make_room();
 
+    void fetch_block(int rows);
+    void close_cursor(const statement_context& context);
+    void stop_copy_out(const statement_context& context);
     void start_copy(const statement& what, ExecStatusType expected);
-    void require_same_types(const statement& what, std::span<const std::size_t> fields, std::vector<oid>* elements);
+    void require_same_types(const statement& what, std::span<const std::size_t> fields,
+                            std::vector<const server_type*>* trees);
     void cancel() noexcept;
     void drain_pipeline(std::deque<result>& answers);
     [[noreturn]] void refuse_commit();
@@ -224,7 +232,8 @@ private:
     clock::time_point opened_at_;
     bool lost_ = false;
     clock::time_point statement_deadline_ = clock::time_point::max();
-    bool cancelled_ = false; // by the deadline; until the answer has come
+    bool cancelled_ = false;                                      // by the deadline; until the answer has come
+    static constexpr auto cancel_grace = std::chrono::seconds(1); // for the server to react to a cancellation
     // What occupies the session between calls.
     enum class occupation { none, rows, copy_in, copy_out };
     occupation occupied_ = occupation::none;
@@ -233,6 +242,16 @@ private:
     static constexpr std::string_view release_stream_savepoint = "release savepoint tenon_stream";
     static constexpr std::string_view undo_stream_savepoint =
         "rollback to savepoint tenon_stream; release savepoint tenon_stream";
+
+    // All rows will be read, so the plan for the first ones is not wanted. Answers what the setting was.
+    static constexpr std::string_view plan_for_all_rows = "select pg_catalog.current_setting('cursor_tuple_fraction'),"
+                                                          " pg_catalog.set_config('cursor_tuple_fraction', '1', true)";
+    static constexpr std::string_view restore_planning =
+        "select pg_catalog.set_config('cursor_tuple_fraction', $1, true)";
+    std::deque<int> blocks_;      // rows asked for, per block under way
+    bool opening_ = false;        // the answers in front of the first block are not taken yet
+    bool opening_begins_ = false; // with that of BEGIN
+    std::string cursor_fraction_;
 
     bool lent_ = false; // other code uses the PGconn in this transaction, too
     std::string lost_reason_;

@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::size_t most_parameters = 65'535; // the protocol counts them in 16 bits
 
-// Left to the server to infer: text may also be an enum, a varchar or a domain; other types have no fixed OID.
-bool inferred(const value_shape& shape) {
-    return shape.text_form || shape.type.id == 0 || (shape.element != nullptr && inferred(*shape.element));
-}
-
 // Formats are the same for every parameter: binary.
 const int* binary_formats(std::size_t count) {
     static constexpr auto few = [] {
@@ -89,7 +84,7 @@ const std::vector<oid>& session::check_record(const record_shape& record) {
             types.push_back(type);
             if (!types_.fits(*this, *column.value, type)) {
                 report += mismatch(record, column,
-                                   "is " + types_.find(*this, type).name + "; change the field's or the column's type");
+                                   "is " + types_.describe(*this, type) + "; change the field's or the column's type");
                 problem_state = sqlstate::datatype_mismatch;
             }
         }
@@ -113,8 +108,10 @@ void session::check_description(const statement& what, const PGresult* descripti
                   std::to_string(what.parameters.size()) + " values were given";
     for (std::size_t i = 0; i < std::min(parameters, what.parameters.size()); ++i) {
         const oid type = PQparamtype(description, static_cast<int>(i));
-        if (!types_.fits(*this, *what.parameters[i], type))
-            report += "\n  $" + std::to_string(i + 1) + " is " + types_.find(*this, type).name + ", the value is " +
+        const value_shape& shape = *what.parameters[i];
+        if (!types_.fits(*this, shape, type) ||
+            (types_.own_oids(*this, shape, type) != nullptr && !types_.same_form(*this, shape, type)))
+            report += "\n  $" + std::to_string(i + 1) + " is " + types_.describe(*this, type) + ", the value is " +
                       std::string(what.parameters[i]->cpp_type) + " (" + std::string(what.parameters[i]->type.name) +
                       ")";
     }
@@ -130,7 +127,7 @@ void session::check_description(const statement& what, const PGresult* descripti
                       std::string(what.result_names[i]) + ": name it with AS, in the order of the fields";
         const oid type = PQftype(description, static_cast<int>(i));
         if (!types_.fits(*this, shape, type)) {
-            const std::string found = "is " + types_.find(*this, type).name;
+            const std::string found = "is " + types_.describe(*this, type);
             report += what.returns_record ? mismatch(*what.record, what.record->columns[i], found)
                                           : "\n  column " + std::to_string(i + 1) + " " + found + ", expected is " +
                                                 std::string(shape.cpp_type);
@@ -183,7 +180,7 @@ session::prepared& session::prepare(const statement& what) {
                                what.constant ? what.sql.data() : nullptr};
     refuse_nul(key.sql);
     for (const value_shape* shape : what.parameters)
-        entry.types.push_back(inferred(*shape) ? 0 : shape->type.id);
+        entry.types.push_back(has_own_oid(*shape) ? 0 : shape->type.id);
 
     const pg_result_ptr description = in_pipeline(context, [&] {
         const bool begun = send_begin();
@@ -204,9 +201,9 @@ session::prepared& session::prepare(const statement& what) {
         throw;
     }
     for (std::size_t i = 0; i < what.parameters.size(); ++i)
-        if (what.parameters[i]->element != nullptr && inferred(*what.parameters[i]))
-            entry.elements.emplace_back(
-                i, types_.find(*this, PQparamtype(description.get(), static_cast<int>(i))).element);
+        if (const server_type* const tree =
+                types_.own_oids(*this, *what.parameters[i], PQparamtype(description.get(), static_cast<int>(i))))
+            entry.own_oids.emplace_back(i, tree);
     return statements_.emplace(std::move(key), std::move(entry)).first->second;
 }
 
@@ -222,18 +219,21 @@ bool session::forget(std::string_view sql, const record_shape* record, std::stri
     return false;
 }
 
+bool session::send_with(const std::string& sql, const prepared& ready, parameters& values) {
+    for (const auto& [index, tree] : ready.own_oids)
+        values.set_oids(index, *tree);
+    return PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), ready.types.data(),
+                             values.values(), values.lengths(), binary_formats(values.size()), 1) == 1;
+}
+
 bool session::send_prepared(const statement& what, prepared& ready, parameters& values) {
     ready.last_used = ++uses_;
-    for (const auto& [index, element] : ready.elements)
-        values.set_element_oid(index, element);
-    const int count = static_cast<int>(values.size());
-    if (options_.statement_cache == 0) {
-        const std::string sql(what.sql);
-        return PQsendQueryParams(connection_, sql.c_str(), count, ready.types.data(), values.values(), values.lengths(),
-                                 binary_formats(values.size()), 1) == 1;
-    }
-    return PQsendQueryPrepared(connection_, ready.name.c_str(), count, values.values(), values.lengths(),
-                               binary_formats(values.size()), 1) == 1;
+    if (options_.statement_cache == 0)
+        return send_with(std::string(what.sql), ready, values);
+    for (const auto& [index, tree] : ready.own_oids)
+        values.set_oids(index, *tree);
+    return PQsendQueryPrepared(connection_, ready.name.c_str(), static_cast<int>(values.size()), values.values(),
+                               values.lengths(), binary_formats(values.size()), 1) == 1;
 }
 
 void session::check(const statement& what) {

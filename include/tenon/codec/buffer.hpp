@@ -29,9 +29,14 @@ public:
     /// Appends an integer in network byte order.
     template <std::integral T>
     void put(T value) {
-        value = detail::big_endian(value);
-        std::memcpy(grow(sizeof value), &value, sizeof value);
+        (void)detail::store(grow(sizeof value), value);
     }
+
+    /// Appends `size` bytes for the caller to write, before anything else is appended.
+    [[nodiscard]] char* extend(std::size_t size) { return grow(size); }
+
+    /// Takes back what was appended since the buffer had `size` bytes.
+    void shrink(std::size_t size) noexcept { end_ = begin_ + size; }
 
     /// Overwrites the four bytes at `at`, which were appended before: a length that is known only afterwards.
     void patch(std::size_t at, std::int32_t value) noexcept {

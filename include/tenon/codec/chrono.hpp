@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -36,12 +37,12 @@ inline constexpr std::int32_t epoch_days = 10957;
 inline constexpr std::int64_t epoch_microseconds = std::int64_t{epoch_days} * 86'400'000'000;
 
 // Both kinds of timestamp have the same form; the greatest and the least number are the infinities.
-inline void put_time(std::chrono::microseconds since_1970, buffer& out) {
+inline char* write_time(std::chrono::microseconds since_1970, char* to) {
     std::int64_t since_2000 = since_1970.count();
     if (since_2000 != INT64_MAX && since_2000 != INT64_MIN &&
         (__builtin_sub_overflow(since_2000, epoch_microseconds, &since_2000) || since_2000 == INT64_MIN))
         throw_encode_error("the time is earlier than PostgreSQL can hold (4713 BC)");
-    out.put(since_2000);
+    return store(to, since_2000);
 }
 
 inline std::chrono::microseconds load_time(wire_value value, std::string_view pg_type) {
@@ -59,14 +60,16 @@ inline std::chrono::microseconds load_time(wire_value value, std::string_view pg
 template <>
 struct codec<timestamp> {
     static constexpr pg_type type{"timestamptz", oids::timestamptz, oids::timestamptz_array};
-    static void encode(timestamp value, buffer& out) { detail::put_time(value.time_since_epoch(), out); }
+    static constexpr std::size_t size(timestamp) noexcept { return 8; }
+    static char* write(timestamp value, char* to) { return detail::write_time(value.time_since_epoch(), to); }
     static timestamp decode(wire_value value) { return timestamp{detail::load_time(value, type.name)}; }
 };
 
 template <>
 struct codec<local_timestamp> {
     static constexpr pg_type type{"timestamp", oids::timestamp, oids::timestamp_array};
-    static void encode(local_timestamp value, buffer& out) { detail::put_time(value.time_since_epoch(), out); }
+    static constexpr std::size_t size(local_timestamp) noexcept { return 8; }
+    static char* write(local_timestamp value, char* to) { return detail::write_time(value.time_since_epoch(), to); }
     static local_timestamp decode(wire_value value) { return local_timestamp{detail::load_time(value, type.name)}; }
 };
 
@@ -74,16 +77,17 @@ template <>
 struct codec<date> {
     static constexpr pg_type type{"date", oids::date, oids::date_array};
 
-    static void encode(date value, buffer& out) {
+    static constexpr std::size_t size(date) noexcept { return 4; }
+    static char* write(date value, char* to) {
         if (value == infinity<date>)
-            return out.put(INT32_MAX);
+            return detail::store(to, INT32_MAX);
         if (value == minus_infinity<date>)
-            return out.put(INT32_MIN);
+            return detail::store(to, INT32_MIN);
         std::int64_t since_2000 = value.time_since_epoch().count();
         if (__builtin_sub_overflow(since_2000, std::int64_t{detail::epoch_days}, &since_2000) ||
             since_2000 <= INT32_MIN || since_2000 >= INT32_MAX)
             detail::throw_encode_error("the day is outside of what date can hold (4713 BC to 5874897 AD)");
-        out.put(static_cast<std::int32_t>(since_2000));
+        return detail::store(to, static_cast<std::int32_t>(since_2000));
     }
     static date decode(wire_value value) {
         if (value.size != 4)
@@ -101,10 +105,11 @@ template <>
 struct codec<std::chrono::year_month_day> {
     static constexpr pg_type type = codec<date>::type;
 
-    static void encode(std::chrono::year_month_day value, buffer& out) {
+    static constexpr std::size_t size(std::chrono::year_month_day) noexcept { return 4; }
+    static char* write(std::chrono::year_month_day value, char* to) {
         if (!value.ok())
             detail::throw_encode_error("the year_month_day is not a day of the calendar");
-        codec<date>::encode(value, out);
+        return codec<date>::write(value, to);
     }
     static std::chrono::year_month_day decode(wire_value value) {
         const date day = codec<date>::decode(value);

@@ -5,15 +5,17 @@
 //     template <>
 //     struct tenon::codec<money> {
 //         static constexpr tenon::pg_type type{"bigint", tenon::oids::int8, tenon::oids::int8_array};
-//         static void encode(const money& value, tenon::buffer& out) { out.put(value.cents); }
+//         static void encode(const money& value, tenon::buffer& out) { tenon::encode(value.cents, out); }
 //         static money decode(tenon::wire_value value) { return {tenon::codec<std::int64_t>::decode(value)}; }
 //     };
 //
 // `encode` appends the value's binary form; `decode` reads one and throws `decode_error` on anything else.
-// Optional members:
+// In place of `encode`, where the size is known beforehand, which is quicker:
+//   `view(value)` the binary form where it already lies in memory, or
+//   `size(value)` its bytes, with `write(value, to)`, which writes them to `to` and returns their end
+// A codec that derives from another one inherits these, too. Optional members:
 //   `accepts`     array of further OIDs that `decode` understands; parameters of `type` suit them too
 //   `text_form`   true when the binary form is the text itself, which fits text, varchar, enum types, citext
-//   `view(value)` the binary form where it already lies in memory, to send it without a copy
 //   `element_type` of an array: the C++ type of its elements, whose OID stands at bytes 8 to 11 of the binary form
 //   `fields`      of a composite type: the shapes of its fields, whose OIDs stand in front of their lengths
 //   `borrows`     true when what `decode` returns points into the result and dies with it
@@ -21,7 +23,9 @@
 
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -44,13 +48,30 @@ struct pg_type {
 template <class T>
 struct codec {};
 
+namespace detail {
+
+template <class T>
+concept viewed_value = requires(const T& value) {
+    { codec<T>::view(value) } -> std::same_as<std::string_view>;
+};
+
+template <class T>
+concept written_value = requires(const T& value, char* to) {
+    { codec<T>::size(value) } -> std::same_as<std::size_t>;
+    { codec<T>::write(value, to) } -> std::same_as<char*>;
+};
+
+template <class T>
+concept encoded_value = requires(const T& value, buffer& out) { codec<T>::encode(value, out); };
+
+} // namespace detail
+
 /// A type that can be a column, a parameter or a result.
 template <class T>
-concept column_value = requires(wire_value in, buffer& out, const T& value) {
+concept column_value = requires(wire_value in) {
     { codec<T>::type.name } -> std::convertible_to<std::string_view>;
     { codec<T>::decode(in) } -> std::same_as<T>;
-    codec<T>::encode(value, out);
-};
+} && (detail::viewed_value<T> || detail::written_value<T> || detail::encoded_value<T>);
 
 /// What a C++ type expects of the server's type, for checks and messages.
 struct value_shape {
@@ -113,20 +134,72 @@ constexpr value_shape make_shape() noexcept {
 
 } // namespace detail
 
+/// Appends a value's binary form, by whatever its codec has for that: what a codec for a type of one's own calls
+/// for its parts. Throws encode_error.
+template <column_value T>
+void encode(const T& value, buffer& out) {
+    if constexpr (detail::viewed_value<T>)
+        out.append(codec<T>::view(value));
+    else if constexpr (detail::written_value<T>)
+        (void)codec<T>::write(value, out.extend(codec<T>::size(value)));
+    else
+        codec<T>::encode(value, out);
+}
+
 namespace detail {
+
+inline char* write_bytes(char* to, std::string_view bytes) noexcept {
+    if (!bytes.empty())
+        std::memcpy(to, bytes.data(), bytes.size());
+    return to + bytes.size();
+}
+
+/// A type whose size is known before it is written, NULL or not.
+template <class T>
+concept sized_value = viewed_value<typename not_null<T>::type> || written_value<typename not_null<T>::type>;
+
+/// Bytes of a part of a larger value: its length and its binary form.
+template <sized_value T>
+std::size_t part_size(const T& value) {
+    if constexpr (not_null<T>::nullable)
+        return value ? part_size(*value) : 4;
+    else if constexpr (written_value<T>)
+        return 4 + codec<T>::size(value);
+    else
+        return 4 + codec<T>::view(value).size();
+}
+
+/// Writes a part that has `part_size` bytes; returns its end.
+template <sized_value T>
+char* write_part(char* to, const T& value) {
+    if constexpr (not_null<T>::nullable)
+        return value ? write_part(to, *value) : store(to, std::int32_t{-1});
+    else if constexpr (written_value<T>) {
+        char* const end = codec<T>::write(value, to + 4);
+        (void)store(to, static_cast<std::int32_t>(end - to - 4));
+        return end;
+    } else {
+        const std::string_view bytes = codec<T>::view(value);
+        return write_bytes(store(to, static_cast<std::int32_t>(bytes.size())), bytes);
+    }
+}
 
 /// Appends one part of a larger value: its length and its bytes, or NULL.
 template <class T>
 void put_part(buffer& out, const T& value) {
-    if constexpr (not_null<T>::nullable)
-        if (!value) {
-            out.put(std::int32_t{-1});
-            return;
-        }
-    const std::size_t at = out.size();
-    out.put(std::int32_t{0});
-    codec<T>::encode(value, out);
-    out.patch(at, static_cast<std::int32_t>(out.size() - at - 4));
+    if constexpr (sized_value<T>)
+        (void)write_part(out.extend(part_size(value)), value);
+    else {
+        if constexpr (not_null<T>::nullable)
+            if (!value) {
+                out.put(std::int32_t{-1});
+                return;
+            }
+        const std::size_t at = out.size();
+        out.put(std::int32_t{0});
+        codec<T>::encode(value, out);
+        out.patch(at, static_cast<std::int32_t>(out.size() - at - 4));
+    }
 }
 
 } // namespace detail
@@ -138,7 +211,22 @@ concept borrowed_value = column_value<T> && shape_of<T>.borrows;
 /// A strong id travels as its value.
 template <class Record, column_value Value>
 struct codec<id<Record, Value>> : codec<Value> {
-    static void encode(const id<Record, Value>& id, buffer& out) { codec<Value>::encode(id.value, out); }
+    static std::string_view view(const id<Record, Value>& id)
+        requires detail::viewed_value<Value>
+    {
+        return codec<Value>::view(id.value);
+    }
+    static std::size_t size(const id<Record, Value>& id)
+        requires detail::written_value<Value>
+    {
+        return codec<Value>::size(id.value);
+    }
+    static char* write(const id<Record, Value>& id, char* to)
+        requires detail::written_value<Value>
+    {
+        return codec<Value>::write(id.value, to);
+    }
+    static void encode(const id<Record, Value>& id, buffer& out) { tenon::encode(id.value, out); }
     static id<Record, Value> decode(wire_value value) { return {codec<Value>::decode(value)}; }
 };
 

@@ -115,7 +115,6 @@ struct codec<Enum> {
                 return known.label;
         detail::throw_unnamed_enumerator(type_name<Enum>);
     }
-    static void encode(Enum value, buffer& out) { out.append(view(value)); }
     static Enum decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);

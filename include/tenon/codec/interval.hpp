@@ -36,10 +36,9 @@ template <>
 struct codec<interval> {
     static constexpr pg_type type{"interval", oids::interval, oids::interval_array};
 
-    static void encode(const interval& value, buffer& out) {
-        out.put(value.microseconds);
-        out.put(value.days);
-        out.put(value.months);
+    static constexpr std::size_t size(const interval&) noexcept { return 16; }
+    static char* write(const interval& value, char* to) noexcept {
+        return detail::store(detail::store(detail::store(to, value.microseconds), value.days), value.months);
     }
     static interval decode(wire_value value) {
         if (value.size != 16)
@@ -55,8 +54,9 @@ template <>
 struct codec<std::chrono::microseconds> {
     static constexpr pg_type type = codec<interval>::type;
 
-    static void encode(std::chrono::microseconds value, buffer& out) {
-        codec<interval>::encode(interval::of(value), out);
+    static constexpr std::size_t size(std::chrono::microseconds) noexcept { return 16; }
+    static char* write(std::chrono::microseconds value, char* to) {
+        return codec<interval>::write(interval::of(value), to);
     }
     static std::chrono::microseconds decode(wire_value value) {
         const interval span = codec<interval>::decode(value);

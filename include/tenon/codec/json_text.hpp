@@ -22,10 +22,11 @@ struct codec<json_text> {
     static constexpr pg_type type{"jsonb", oids::jsonb, oids::jsonb_array};
     static constexpr std::array accepts{oids::json};
 
-    static void encode(const json_text& value, buffer& out) {
+    static std::size_t size(const json_text& value) noexcept { return 1 + value.text.size(); }
+    static char* write(const json_text& value, char* to) {
         detail::refuse_nul(value.text);
-        out.put(char{1}); // version of jsonb's binary form
-        out.append(value.text);
+        *to++ = 1; // version of jsonb's binary form
+        return detail::write_bytes(to, value.text);
     }
     static json_text decode(wire_value value) {
         if (value.is_null() || value.size == 0)

@@ -17,12 +17,12 @@ struct not_null<std::optional<T>> {
 
 } // namespace detail
 
-/// `encode` is only called for a value; whoever writes the length tests for NULL first (see parameters).
+/// `encode` is only called for a value; whoever writes the length tests for NULL first.
 template <column_value T>
     requires(!detail::not_null<T>::nullable)
 struct codec<std::optional<T>> {
     static constexpr pg_type type = codec<T>::type;
-    static void encode(const std::optional<T>& value, buffer& out) { codec<T>::encode(*value, out); }
+    static void encode(const std::optional<T>& value, buffer& out) { tenon::encode(*value, out); }
     static std::optional<T> decode(wire_value value) {
         if (value.is_null())
             return std::nullopt;

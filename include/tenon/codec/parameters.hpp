@@ -37,7 +37,7 @@ public:
             push(bytes.data() != nullptr ? bytes.data() : "", bytes.size()); // nullptr would be NULL
         } else {
             const std::size_t at = bytes_.size();
-            codec<T>::encode(value, bytes_);
+            tenon::encode(value, bytes_);
             push_encoded(at);
         }
     }
@@ -49,13 +49,6 @@ public:
     void push_encoded(std::size_t from) {
         push(encoded, bytes_.size() - from);
         offsets_[count_ - 1] = from;
-    }
-
-    /// Writes the OID of the elements into an array that was encoded as value number `index`: the server insists
-    /// on its own, which for enum types and domains differs between databases.
-    void set_element_oid(std::size_t index, oid element) noexcept {
-        if (offsets_[index] != borrowed && lengths_[index] >= 12)
-            bytes_.patch(offsets_[index] + 8, static_cast<std::int32_t>(element));
     }
 
     /// Writes the server's OIDs into value number `index`, an array or a composite, at every depth. Throws

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include <tenon/codec/codec.hpp>
@@ -15,7 +16,8 @@ namespace tenon {
 template <>
 struct codec<bool> {
     static constexpr pg_type type{"boolean", oids::boolean, oids::boolean_array};
-    static void encode(bool value, buffer& out) { out.put(static_cast<char>(value)); }
+    static constexpr std::size_t size(bool) noexcept { return 1; }
+    static char* write(bool value, char* to) noexcept { return detail::store(to, static_cast<char>(value)); }
     static bool decode(wire_value value) {
         if (value.size != 1)
             detail::throw_bad_value(value, type.name);
@@ -26,7 +28,8 @@ struct codec<bool> {
 template <>
 struct codec<std::int16_t> {
     static constexpr pg_type type{"smallint", oids::int2, oids::int2_array};
-    static void encode(std::int16_t value, buffer& out) { out.put(value); }
+    static constexpr std::size_t size(std::int16_t) noexcept { return sizeof(std::int16_t); }
+    static char* write(std::int16_t value, char* to) noexcept { return detail::store(to, value); }
     static std::int16_t decode(wire_value value) {
         if (value.size != 2)
             detail::throw_bad_value(value, type.name);
@@ -38,7 +41,8 @@ template <>
 struct codec<std::int32_t> {
     static constexpr pg_type type{"integer", oids::int4, oids::int4_array};
     static constexpr std::array accepts{oids::int2};
-    static void encode(std::int32_t value, buffer& out) { out.put(value); }
+    static constexpr std::size_t size(std::int32_t) noexcept { return sizeof(std::int32_t); }
+    static char* write(std::int32_t value, char* to) noexcept { return detail::store(to, value); }
     static std::int32_t decode(wire_value value) {
         if (value.size == 4)
             return detail::load<std::int32_t>(value.data);
@@ -52,7 +56,8 @@ template <>
 struct codec<std::int64_t> {
     static constexpr pg_type type{"bigint", oids::int8, oids::int8_array};
     static constexpr std::array accepts{oids::int4, oids::int2};
-    static void encode(std::int64_t value, buffer& out) { out.put(value); }
+    static constexpr std::size_t size(std::int64_t) noexcept { return sizeof(std::int64_t); }
+    static char* write(std::int64_t value, char* to) noexcept { return detail::store(to, value); }
     static std::int64_t decode(wire_value value) {
         if (value.size == 8)
             return detail::load<std::int64_t>(value.data);
@@ -67,7 +72,10 @@ struct codec<std::int64_t> {
 template <>
 struct codec<float> {
     static constexpr pg_type type{"real", oids::float4, oids::float4_array};
-    static void encode(float value, buffer& out) { out.put(std::bit_cast<std::uint32_t>(value)); }
+    static constexpr std::size_t size(float) noexcept { return sizeof(float); }
+    static char* write(float value, char* to) noexcept {
+        return detail::store(to, std::bit_cast<std::uint32_t>(value));
+    }
     static float decode(wire_value value) {
         if (value.size != 4)
             detail::throw_bad_value(value, type.name);
@@ -79,7 +87,10 @@ template <>
 struct codec<double> {
     static constexpr pg_type type{"double precision", oids::float8, oids::float8_array};
     static constexpr std::array accepts{oids::float4};
-    static void encode(double value, buffer& out) { out.put(std::bit_cast<std::uint64_t>(value)); }
+    static constexpr std::size_t size(double) noexcept { return sizeof(double); }
+    static char* write(double value, char* to) noexcept {
+        return detail::store(to, std::bit_cast<std::uint64_t>(value));
+    }
     static double decode(wire_value value) {
         if (value.size == 8)
             return std::bit_cast<double>(detail::load<std::uint64_t>(value.data));

@@ -38,7 +38,8 @@ struct codec<std::string> {
         detail::refuse_nul(value);
         return value;
     }
-    static void encode(const std::string& value, buffer& out) { out.append(view(value)); }
+    static std::size_t size(const std::string& value) noexcept { return value.size(); }
+    static char* write(const std::string& value, char* to) { return detail::write_bytes(to, view(value)); }
     static std::string decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);
@@ -53,7 +54,6 @@ struct codec<bytes> {
     static std::string_view view(const bytes& value) noexcept {
         return {reinterpret_cast<const char*>(value.data()), value.size()};
     }
-    static void encode(const bytes& value, buffer& out) { out.append(view(value)); }
     static bytes decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);

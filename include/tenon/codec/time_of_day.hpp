@@ -19,10 +19,11 @@ template <>
 struct codec<time_of_day> {
     static constexpr pg_type type{"time", oids::time, oids::time_array};
 
-    static void encode(time_of_day value, buffer& out) {
+    static constexpr std::size_t size(time_of_day) noexcept { return 8; }
+    static char* write(time_of_day value, char* to) {
         if (value.since_midnight < std::chrono::microseconds{0} || value.since_midnight > std::chrono::hours{24})
             detail::throw_encode_error("a time of day must be from 00:00 to 24:00");
-        out.put(std::int64_t{value.since_midnight.count()});
+        return detail::store(to, std::int64_t{value.since_midnight.count()});
     }
     static time_of_day decode(wire_value value) {
         if (value.size != 8)

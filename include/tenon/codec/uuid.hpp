@@ -44,7 +44,6 @@ struct codec<uuid> {
     static std::string_view view(const uuid& value) noexcept {
         return {reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size()};
     }
-    static void encode(const uuid& value, buffer& out) { out.append(view(value)); }
     static uuid decode(wire_value value) {
         if (value.size != 16)
             detail::throw_bad_value(value, type.name);

@@ -27,7 +27,8 @@ struct codec<std::string_view> {
         detail::refuse_nul(value);
         return value;
     }
-    static void encode(std::string_view value, buffer& out) { out.append(view(value)); }
+    static std::size_t size(std::string_view value) noexcept { return value.size(); }
+    static char* write(std::string_view value, char* to) { return detail::write_bytes(to, view(value)); }
     static std::string_view decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);
@@ -43,7 +44,6 @@ struct codec<bytes_view> {
     static std::string_view view(bytes_view value) noexcept {
         return {reinterpret_cast<const char*>(value.data()), value.size()};
     }
-    static void encode(bytes_view value, buffer& out) { out.append(view(value)); }
     static bytes_view decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);

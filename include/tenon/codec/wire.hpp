@@ -42,6 +42,14 @@ T load(const char* from) noexcept {
     return big_endian(value);
 }
 
+/// Writes an integer in network byte order; returns the end of it.
+template <std::integral T>
+char* store(char* to, T value) noexcept {
+    value = big_endian(value);
+    std::memcpy(to, &value, sizeof value);
+    return to + sizeof value;
+}
+
 /// Throws decode_error: NULL, or a size that is not the type's.
 [[noreturn]] void throw_bad_value(wire_value value, std::string_view pg_type);
 

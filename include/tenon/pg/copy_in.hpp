@@ -6,8 +6,11 @@
 #include <span>
 #include <vector>
 
-#include <tenon/codec/array.hpp>
 #include <tenon/codec/buffer.hpp>
+#include <tenon/codec/codec.hpp>
+#include <tenon/codec/detail/server_type.hpp>
+#include <tenon/codec/shape.hpp>
+#include <tenon/core/error.hpp>
 #include <tenon/pg/statement.hpp>
 
 namespace tenon {
@@ -29,21 +32,28 @@ public:
     copy_in& operator=(const copy_in&) = delete;
     ~copy_in();
 
-    /// Begins a row; its fields follow by `add`, in order.
-    void begin_row() {
+    /// Appends a row of all fields, in order. Throws encode_error, and the row is left out.
+    template <column_value... T>
+    void add_row(const T&... values) {
         if (rows_.size() >= flush_at)
             flush();
-        rows_.put(static_cast<std::int16_t>(elements_.size()));
-        field_ = 0;
-    }
-
-    /// Throws encode_error.
-    template <column_value T>
-    void add(const T& value) {
-        const std::size_t at = rows_.size();
-        detail::put_element<T>(rows_, value);
-        if (const oid element = elements_[field_++]; element != 0 && rows_.size() >= at + 16)
-            rows_.patch(at + 12, static_cast<std::int32_t>(element)); // see parameters::set_element_oid
+        const std::size_t start = rows_.size();
+        std::size_t at = 0; // the field that is being written
+        try {
+            if constexpr ((detail::sized_value<T> && ...)) { // one look at the room, no buffer in between
+                const std::size_t size = sizeof(std::int16_t) + (detail::part_size(values) + ...);
+                require_row_size(size);
+                char* to = detail::store(rows_.extend(size), static_cast<std::int16_t>(sizeof...(T)));
+                ((to = detail::write_part(to, values), ++at), ...);
+            } else {
+                rows_.put(static_cast<std::int16_t>(sizeof...(T)));
+                ((add(at, values), ++at), ...);
+                require_row_size(rows_.size() - start);
+            }
+        } catch (const encode_error& cause) {
+            rows_.shrink(start);
+            detail::rethrow_with_field(cause, *what_.record, fields_[at]);
+        }
     }
 
     /// Ends the COPY; returns the number of rows stored. Throws unique_violation and its kin: nothing is stored then.
@@ -52,13 +62,27 @@ public:
 private:
     static constexpr std::size_t flush_at = 1 << 16;
 
+    template <class T>
+    void add(std::size_t field, const T& value) {
+        const std::size_t at = rows_.size() + sizeof(std::int32_t);
+        detail::put_part(rows_, value);
+        if constexpr (
+            requires { typename codec<typename detail::not_null<T>::type>::element_type; } ||
+            requires { codec<typename detail::not_null<T>::type>::fields; })
+            if (types_[field] != nullptr && rows_.size() > at)
+                detail::put_oids(rows_, at, rows_.size() - at, *types_[field]);
+    }
+    static void require_row_size(std::size_t size) {
+        if (size > 0x3FFFFFFF)
+            detail::throw_encode_error("a row of more than 1 GiB cannot be sent to PostgreSQL");
+    }
     void flush();
 
     detail::session* session_;
     statement what_;
     buffer rows_;
-    std::vector<oid> elements_; // per field: the OID that elements of an array have in this database, or 0
-    std::size_t field_ = 0;
+    std::vector<std::size_t> fields_;
+    std::vector<const detail::server_type*> types_; // per field: where its OIDs are this database's own
 };
 
 } // namespace tenon

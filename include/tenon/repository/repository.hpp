@@ -223,14 +223,8 @@ public:
             detail::make_statement<detail::copy_in_sql<R>>("copy into", shape_of_record<R>, {}, false);
         tenon::copy_in rows(*on_, what, std::span(fields.index).first(fields.size));
         auto sink = [&rows](const R& row) {
-            rows.begin_row();
             [&]<std::size_t... I>(std::index_sequence<I...>) {
-                std::size_t at = 0;
-                try {
-                    ((at = fields.index[I], rows.add(field<fields.index[I]>(row))), ...);
-                } catch (const encode_error& cause) {
-                    detail::rethrow_with_field(cause, shape_of_record<R>, at);
-                }
+                rows.add_row(field<fields.index[I]>(row)...);
             }(std::make_index_sequence<fields.size>{});
         };
         produce(sink);

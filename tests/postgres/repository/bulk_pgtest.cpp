@@ -196,7 +196,7 @@ TEST_CASE("another statement while a stream is open is refused, and the stream g
     CHECK(seen == 3);
 }
 
-TEST_CASE("a failure in the middle of a stream is thrown where it is met") {
+TEST_CASE("a failure in the middle of a stream is thrown, at the latest where it is met") {
     database_fixture t;
     transaction tx(t.db);
     tx.execute("create table wide (id bigint primary key, n bigint not null); insert into wide values (1, 1);"
@@ -212,7 +212,8 @@ TEST_CASE("a failure in the middle of a stream is thrown where it is met") {
                 ++seen.rows;
         }(),
         tenon::error);
-    CHECK(seen.rows == 899);
+    CHECK(seen.rows > 0); // blocks before the failing one
+    CHECK(seen.rows <= 899);
     CHECK_THROWS_AS(tx.commit(), failed_transaction);
 }
 

@@ -19,7 +19,7 @@ struct celsius {
 
 template <>
 struct tenon::codec<celsius> : codec<double> {
-    static void encode(celsius value, buffer& out) { codec<double>::encode(value.degrees, out); }
+    static void encode(celsius value, buffer& out) { tenon::encode(value.degrees, out); }
     static celsius decode(wire_value value) { return {codec<double>::decode(value)}; }
 };
 template <>

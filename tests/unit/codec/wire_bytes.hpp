@@ -10,7 +10,7 @@ namespace tenon::tests {
 template <class T>
 std::string encoded(const T& value) {
     buffer out;
-    codec<T>::encode(value, out);
+    tenon::encode(value, out);
     return std::string(out.bytes());
 }
 
