@@ -42,7 +42,7 @@ struct Celsius {
 template <>
 struct tenon::codec<Celsius> {
     static constexpr tenon::pg_type type = tenon::codec<double>::type;
-    static void encode(const Celsius& value, tenon::buffer& out) { tenon::codec<double>::encode(value.degrees, out); }
+    static void encode(const Celsius& value, tenon::buffer& out) { tenon::encode(value.degrees, out); }
     static Celsius decode(tenon::wire_value value) { return {tenon::codec<double>::decode(value)}; }
 };
 //]

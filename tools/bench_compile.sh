@@ -3,6 +3,8 @@
 # User and system seconds of the compiler, without ccache. The two files alternate, so that a slow moment of the
 # machine meets both; the median of seven counts.
 
+: "${CXX:=g++}"
+
 bench_compile() {
     local rounds=7 level name round seconds bar=2.0
     local -A times median
