@@ -7,7 +7,7 @@
 
 int main(int count, char** arguments) {
     if (count != 2) {
-        std::cerr << "usage: tenon_make_corpus <folder>\n";
+        std::cerr << "usage: make_corpus <folder>\n";
         return 2;
     }
     const std::filesystem::path folder = arguments[1];

@@ -102,8 +102,8 @@ private:
                 for (const auto& value : values)
                     answers.push_back(queue(pipe, value));
             });
-            for (const auto& answer : answers)
-                list.push_back(answer.get());
+            for (auto& answer : answers)
+                list.push_back(std::move(answer).get());
         }
         return list;
     }

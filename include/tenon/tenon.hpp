@@ -5,6 +5,7 @@
 #include <tenon/codec/codecs.hpp>
 #include <tenon/core/error.hpp>
 #include <tenon/core/id.hpp>
+#include <tenon/core/literal.hpp>
 #include <tenon/core/sqlstate.hpp>
 #include <tenon/pg/advisory_lock.hpp>
 #include <tenon/pg/connection.hpp>

@@ -175,7 +175,7 @@ namespace detail {
 namespace {
 
 constexpr int first_block = 32; // until the size of a row is known
-constexpr int largest_block = 1000;
+constexpr int largest_block = 4000;
 constexpr std::size_t block_bytes = 1 << 20;
 constexpr std::size_t blocks_under_way = 2;
 constexpr auto patience = std::chrono::milliseconds(50); // for blocks under way when a stream is left

@@ -15,6 +15,15 @@ void throw_not_answered() {
         "this answer is not there: ask a pending answer after the pipeline's block has ended without an error");
 }
 
+namespace {
+
+struct committed_answer final : pipeline_answer {
+    bool done = false;
+    void take(const result& rows) noexcept override { done = rows.command() == "COMMIT"; }
+};
+
+} // namespace
+
 void session::begin_pipeline() {
     take_over();
     in_flight_.clear();
@@ -22,13 +31,13 @@ void session::begin_pipeline() {
     begin_in_flight_ = send_begin();
 }
 
-void session::send(const statement& what, parameters& values, std::deque<result>& answers) {
+void session::send(const statement& what, parameters& values, pipeline_answer& answer, std::size_t number) {
     const statement_context context = context_of(what);
     prepared* ready = find_prepared(what);
     if (ready == nullptr) {
         // Preparing has answers of its own, so it cannot happen in the middle.
         if (begin_in_flight_ || !in_flight_.empty())
-            drain_pipeline(answers);
+            drain_pipeline();
         else if (PQexitPipelineMode(connection_) != 1)
             fail_lost(context);
         ready = &prepare(what);
@@ -36,24 +45,23 @@ void session::send(const statement& what, parameters& values, std::deque<result>
     }
     if (!send_prepared(what, *ready, values))
         fail_lost(context);
-    in_flight_.push_back(context);
-    in_flight_.back().number = answers.size() + in_flight_.size();
+    in_flight_.push_back({context, &answer});
+    in_flight_.back().context.number = number;
 }
 
-void session::drain_pipeline(std::deque<result>& answers) {
+void session::drain_pipeline() {
     if (PQpipelineSync(connection_) != 1)
         fail_lost({.operation = "pipeline"});
     flush({.operation = "pipeline"});
     try {
         if (std::exchange(begin_in_flight_, false))
             take_begin();
-        for (const statement_context& context : in_flight_) {
-            answers.emplace_back(take_answer(context).release());
-        }
+        for (const auto& [context, answer] : in_flight_)
+            answer->take(result(take_answer(context).release()));
     } catch (const connection_lost&) {
         throw;
     } catch (const error& failure) {
-        for (const statement_context& context : in_flight_)
+        for (const auto& [context, answer] : in_flight_)
             (void)forget(context.sql, context.record, failure.sqlstate());
         in_flight_.clear();
         leave_pipeline({.operation = "pipeline"});
@@ -63,17 +71,18 @@ void session::drain_pipeline(std::deque<result>& answers) {
     leave_pipeline({.operation = "pipeline"});
 }
 
-void session::end_pipeline(std::deque<result>& answers, bool commit) {
+void session::end_pipeline(bool commit) {
     constexpr statement_context context{.sql = "commit", .operation = "commit"};
     if (!commit) {
-        drain_pipeline(answers);
+        drain_pipeline();
         return;
     }
     if (PQsendQueryParams(connection_, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
         fail_lost(context);
-    in_flight_.push_back(context);
+    committed_answer committed;
+    in_flight_.push_back({context, &committed});
     try {
-        drain_pipeline(answers);
+        drain_pipeline();
     } catch (const connection_lost& lost) {
         end_transaction();
         throw outcome_unknown(lost);
@@ -81,19 +90,16 @@ void session::end_pipeline(std::deque<result>& answers, bool commit) {
         rollback();
         throw;
     }
-    const result committed = std::move(answers.back());
-    answers.pop_back();
     end_transaction();
-    if (committed.command() != "COMMIT")
+    if (!committed.done)
         refuse_commit();
 }
 
 void session::abandon_pipeline() noexcept {
     if (PQpipelineStatus(connection_) == PQ_PIPELINE_OFF)
         return;
-    std::deque<result> ignored;
     try {
-        drain_pipeline(ignored);
+        drain_pipeline();
     } catch (const std::exception&) { // the block's own error is the one to tell
         return;
     }
@@ -111,11 +117,11 @@ pipeline::~pipeline() {
     session_.abandon_pipeline();
 }
 
-void pipeline::queue(const statement& what, parameters& values) {
+void pipeline::queue(const statement& what, parameters& values, std::unique_ptr<detail::pipeline_answer> own) {
     if (commit_)
         throw usage_error("pipeline: nothing can be queued behind commit");
-    session_.send(what, values, answers_->rows);
-    ++size_;
+    detail::pipeline_answer& place = *answers_->list.emplace_back(std::move(own));
+    session_.send(what, values, place, answers_->list.size());
 }
 
 void pipeline::commit() {
@@ -125,7 +131,7 @@ void pipeline::commit() {
 void pipeline::finish() {
     if (commit_)
         transaction_.open_ = false;
-    session_.end_pipeline(answers_->rows, commit_);
+    session_.end_pipeline(commit_);
     answers_->complete = true;
 }
 

@@ -107,7 +107,7 @@ std::string sentence_of(const PGresult* answer) {
         condition{"22007", "invalid date or time"},
         condition{"22008", "date or time out of range"},
         condition{"22012", "division by zero"},
-        condition{"22021", "text is not valid in the database's encoding (UTF-8 is sent)"},
+        condition{"22021", "text with an embedded NUL, or not valid in the database's encoding (UTF-8 is sent)"},
         condition{"22023", "invalid parameter value"},
         condition{"22P02", "invalid input syntax for the type"},
         condition{"22P03", "invalid binary form of the type"},

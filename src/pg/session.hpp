@@ -20,6 +20,7 @@
 #include <tenon/codec/parameters.hpp>
 #include <tenon/core/error.hpp>
 #include <tenon/pg/connection.hpp>
+#include <tenon/pg/pipeline.hpp>
 #include <tenon/pg/result.hpp>
 #include <tenon/pg/statement.hpp>
 
@@ -83,9 +84,10 @@ public:
     /// may use the session.
     void begin_pipeline();
     /// Sends one more; a statement that is new to the session first has the answers of those before it taken.
-    void send(const statement& what, parameters& values, std::deque<result>& answers);
+    /// `number` is the statement's place in the pipeline, from 1; its answer is given to `answer`.
+    void send(const statement& what, parameters& values, pipeline_answer& answer, std::size_t number);
     /// Takes all answers; `commit` is sent behind them. Throws the first failure.
-    void end_pipeline(std::deque<result>& answers, bool commit);
+    void end_pipeline(bool commit);
     void abandon_pipeline() noexcept;
 
     /// Rows by a cursor; see row_source.
@@ -154,8 +156,10 @@ private:
         std::string name;
         std::vector<Oid> types{};                                           // of the parameters; 0 is inferred
         std::vector<std::pair<std::size_t, const server_type*>> own_oids{}; // parameters with OIDs of this database
+        std::vector<int> formats{}; // of the parameters, where not all are binary
         std::uint64_t last_used = 0;
     };
+    [[nodiscard]] static const int* formats_of(const prepared& ready);
 
     void require_open() const;
     [[nodiscard]] bool heard_farewell() noexcept;
@@ -177,7 +181,7 @@ private:
     void require_same_types(const statement& what, std::span<const std::size_t> fields,
                             std::vector<const server_type*>* trees);
     void cancel() noexcept;
-    void drain_pipeline(std::deque<result>& answers);
+    void drain_pipeline();
     [[noreturn]] void refuse_commit();
     void enter_pipeline();
     void leave_pipeline(const statement_context& context);
@@ -258,7 +262,11 @@ private:
 
     bool in_transaction_ = false;
     std::string_view pending_begin_{};
-    std::vector<statement_context> in_flight_; // statements of a pipeline that are not answered yet
+    struct queued_statement {
+        statement_context context;
+        pipeline_answer* answer;
+    };
+    std::vector<queued_statement> in_flight_; // statements of a pipeline that are not answered yet
     bool begin_in_flight_ = false;
     std::string first_failure_; // why COMMIT will be refused
     std::string first_failure_state_;

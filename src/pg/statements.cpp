@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t most_parameters = 65'535; // the protocol counts them in 16 bits
 
-// Formats are the same for every parameter: binary.
+// Formats where they are the same for every parameter: binary.
 const int* binary_formats(std::size_t count) {
     static constexpr auto few = [] {
         std::array<int, 64> list{};
@@ -126,8 +126,9 @@ void session::check_description(const statement& what, const PGresult* descripti
             report += "\n  column " + std::to_string(i + 1) + " is named " + std::string(name) + ", expected is " +
                       std::string(what.result_names[i]) + ": name it with AS, in the order of the fields";
         const oid type = PQftype(description, static_cast<int>(i));
-        if (!types_.fits(*this, shape, type)) {
-            const std::string found = "is " + types_.describe(*this, type);
+        if (shape.text_format ? type != oids::text : !types_.fits(*this, shape, type)) {
+            const std::string found = "is " + types_.describe(*this, type) +
+                                      (shape.text_format ? ", and is read as text: write column::text" : "");
             report += what.returns_record ? mismatch(*what.record, what.record->columns[i], found)
                                           : "\n  column " + std::to_string(i + 1) + " " + found + ", expected is " +
                                                 std::string(shape.cpp_type);
@@ -181,6 +182,9 @@ session::prepared& session::prepare(const statement& what) {
     refuse_nul(key.sql);
     for (const value_shape* shape : what.parameters)
         entry.types.push_back(has_own_oid(*shape) ? 0 : shape->type.id);
+    if (std::ranges::any_of(what.parameters, &value_shape::text_format))
+        for (const value_shape* shape : what.parameters)
+            entry.formats.push_back(shape->text_format ? 0 : 1);
 
     const pg_result_ptr description = in_pipeline(context, [&] {
         const bool begun = send_begin();
@@ -219,11 +223,15 @@ bool session::forget(std::string_view sql, const record_shape* record, std::stri
     return false;
 }
 
+const int* session::formats_of(const prepared& ready) {
+    return ready.formats.empty() ? binary_formats(ready.types.size()) : ready.formats.data();
+}
+
 bool session::send_with(const std::string& sql, const prepared& ready, parameters& values) {
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
     return PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), ready.types.data(),
-                             values.values(), values.lengths(), binary_formats(values.size()), 1) == 1;
+                             values.values(), values.lengths(), formats_of(ready), 1) == 1;
 }
 
 bool session::send_prepared(const statement& what, prepared& ready, parameters& values) {
@@ -233,7 +241,7 @@ bool session::send_prepared(const statement& what, prepared& ready, parameters& 
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
     return PQsendQueryPrepared(connection_, ready.name.c_str(), static_cast<int>(values.size()), values.values(),
-                               values.lengths(), binary_formats(values.size()), 1) == 1;
+                               values.lengths(), formats_of(ready), 1) == 1;
 }
 
 void session::check(const statement& what) {

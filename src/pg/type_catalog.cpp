@@ -104,7 +104,7 @@ bool type_catalog::same_form(session& on, const value_shape& shape, oid id) {
         if (shape.element != nullptr)
             return same_form(on, *shape.element, type.element);
         if (shape.fields.empty())
-            return shape.text_form || shape.type.id == 0;
+            return !shape.text_format && (shape.text_form || shape.type.id == 0);
         if (shape.fields.size() != type.attributes.size())
             return false;
         for (std::size_t i = 0; i < shape.fields.size(); ++i)

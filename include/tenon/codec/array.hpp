@@ -46,9 +46,10 @@ template <class Element>
 inline constexpr pg_type array_type{
     {array_name<Element>.data(), array_name<Element>.size()}, Element::type.array_id, 0};
 
-/// A type that can be an element: PostgreSQL has no arrays of arrays.
+/// A type that can be an element: PostgreSQL has no arrays of arrays, and an array in binary has no elements in text.
 template <class T>
-concept array_element = column_value<T> && !requires { typename codec<typename not_null<T>::type>::element_type; };
+concept array_element = column_value<T> && !shape_of<T>.text_format &&
+                        !requires { typename codec<typename not_null<T>::type>::element_type; };
 
 /// Appends the header of a one-dimensional array of `size` elements (0: the empty array). Layout as
 /// array_recv reads it (src/backend/utils/adt/arrayfuncs.c). Throws encode_error past 2^31 - 1 elements.
@@ -59,12 +60,6 @@ void put_array_header(buffer& out, oid element, std::span<const array_dimension>
 
 /// Place of the element with these subscripts. Throws std::out_of_range.
 std::size_t array_offset(std::span<const array_dimension> dimensions, std::span<const std::int32_t> subscripts);
-
-/// Appends one element with its length in front, or NULL.
-template <class T>
-void put_element(buffer& out, const T& value) {
-    put_part(out, value);
-}
 
 /// Walks the elements of an array; throws decode_error on malformed bytes. `size()` is never more than the
 /// bytes can hold, so it is safe to reserve.
@@ -116,7 +111,7 @@ struct codec<std::vector<T>> {
     static void encode(const std::vector<T>& values, buffer& out) {
         detail::put_array_header(out, element::type.id, values.size());
         for (const auto& value : values)
-            detail::put_element<T>(out, value);
+            detail::put_part<T>(out, value);
     }
     static std::vector<T> decode(wire_value value) {
         detail::array_reader reader(value);
@@ -139,7 +134,7 @@ struct codec<array<T>> {
     static void encode(const array<T>& value, buffer& out) {
         detail::put_array_header(out, element::type.id, value.dimensions, value.elements.size());
         for (const auto& item : value.elements)
-            detail::put_element<T>(out, item);
+            detail::put_part<T>(out, item);
     }
     static array<T> decode(wire_value value) {
         std::array<array_dimension, detail::most_dimensions> dimensions;

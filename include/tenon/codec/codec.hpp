@@ -10,14 +10,16 @@
 //     };
 //
 // `encode` appends the value's binary form; `decode` reads one and throws `decode_error` on anything else.
-// In place of `encode`, where the size is known beforehand, which is quicker:
+// In place of `encode`, which is quicker:
 //   `view(value)` the binary form where it already lies in memory, or
-//   `size(value)` its bytes, with `write(value, to)`, which writes them to `to` and returns their end
-// A codec that derives from another one inherits these, too. Optional members:
+//   `size(value)` its bytes, with `write(value, to)`, which writes them to `to` and returns their end; beside one of
+//                 the others it serves COPY, where the server is left to refuse what has no form in it
+// Optional members:
 //   `accepts`     array of further OIDs that `decode` understands; parameters of `type` suit them too
 //   `text_form`   true when the binary form is the text itself, which fits text, varchar, enum types, citext
 //   `element_type` of an array: the C++ type of its elements, whose OID stands at bytes 8 to 11 of the binary form
 //   `fields`      of a composite type: the shapes of its fields, whose OIDs stand in front of their lengths
+//   `text_format` true when parameters are sent as text, with a NUL behind it, and columns read as column::text
 //   `borrows`     true when what `decode` returns points into the result and dies with it
 #pragma once
 
@@ -55,11 +57,12 @@ concept viewed_value = requires(const T& value) {
     { codec<T>::view(value) } -> std::same_as<std::string_view>;
 };
 
+// Of this very type: a codec that derives from another's and encodes in its own way is not to be overruled.
 template <class T>
-concept written_value = requires(const T& value, char* to) {
+concept written_value = requires(const T& value) {
     { codec<T>::size(value) } -> std::same_as<std::size_t>;
-    { codec<T>::write(value, to) } -> std::same_as<char*>;
-};
+} && (requires { static_cast<char* (*)(T, char*)>(&codec<T>::write); } ||
+      requires { static_cast<char* (*)(const T&, char*)>(&codec<T>::write); });
 
 template <class T>
 concept encoded_value = requires(const T& value, buffer& out) { codec<T>::encode(value, out); };
@@ -83,6 +86,7 @@ struct value_shape {
     const value_shape* element = nullptr;         ///< of an array: its elements
     std::span<const value_shape* const> fields{}; ///< of a composite type: its fields
     bool borrows = false;                         ///< values point into the result they were read from
+    bool text_format = false;                     ///< travels as text: columns are read as column::text
 
     [[nodiscard]] constexpr bool fits(oid id) const noexcept {
         if (id == type.id)
@@ -129,6 +133,8 @@ constexpr value_shape make_shape() noexcept {
         shape.fields = codec<value>::fields;
     if constexpr (requires { codec<value>::borrows; })
         shape.borrows = codec<value>::borrows;
+    if constexpr (requires { codec<value>::text_format; })
+        shape.text_format = codec<value>::text_format;
     return shape;
 }
 
@@ -140,10 +146,10 @@ template <column_value T>
 void encode(const T& value, buffer& out) {
     if constexpr (detail::viewed_value<T>)
         out.append(codec<T>::view(value));
-    else if constexpr (detail::written_value<T>)
-        (void)codec<T>::write(value, out.extend(codec<T>::size(value)));
-    else
+    else if constexpr (detail::encoded_value<T>)
         codec<T>::encode(value, out);
+    else
+        (void)codec<T>::write(value, out.extend(codec<T>::size(value)));
 }
 
 namespace detail {
@@ -184,22 +190,50 @@ char* write_part(char* to, const T& value) {
     }
 }
 
+/// As `write_part`, and throws encode_error for what has no form in PostgreSQL.
+template <sized_value T>
+char* write_checked_part(char* to, const T& value) {
+    if constexpr (not_null<T>::nullable)
+        return value ? write_checked_part(to, *value) : store(to, std::int32_t{-1});
+    else if constexpr (viewed_value<T>) {
+        const std::string_view bytes = codec<T>::view(value);
+        return write_bytes(store(to, static_cast<std::int32_t>(bytes.size())), bytes);
+    } else
+        return write_part(to, value);
+}
+
 /// Appends one part of a larger value: its length and its bytes, or NULL.
 template <class T>
 void put_part(buffer& out, const T& value) {
-    if constexpr (sized_value<T>)
-        (void)write_part(out.extend(part_size(value)), value);
-    else {
-        if constexpr (not_null<T>::nullable)
-            if (!value) {
-                out.put(std::int32_t{-1});
-                return;
-            }
+    if constexpr (not_null<T>::nullable) {
+        if (value)
+            put_part(out, *value);
+        else
+            out.put(std::int32_t{-1});
+    } else if constexpr (viewed_value<T> || !encoded_value<T>) {
+        (void)write_checked_part(out.extend(part_size(value)), value);
+    } else {
         const std::size_t at = out.size();
         out.put(std::int32_t{0});
         codec<T>::encode(value, out);
         out.patch(at, static_cast<std::int32_t>(out.size() - at - 4));
     }
+}
+
+/// Appends the parts that `value_of` takes from a range.
+template <class T, class Iterator, class ValueOf>
+void put_parts(buffer& out, Iterator first, Iterator last, ValueOf value_of) {
+    using value = typename not_null<T>::type;
+    if constexpr (viewed_value<value> || (written_value<value> && !encoded_value<value>)) {
+        std::size_t size = 0;
+        for (Iterator at = first; at != last; ++at)
+            size += part_size(value_of(*at));
+        char* to = out.extend(size);
+        for (Iterator at = first; at != last; ++at)
+            to = write_checked_part(to, value_of(*at));
+    } else
+        for (Iterator at = first; at != last; ++at)
+            put_part(out, value_of(*at));
 }
 
 } // namespace detail
@@ -226,7 +260,11 @@ struct codec<id<Record, Value>> : codec<Value> {
     {
         return codec<Value>::write(id.value, to);
     }
-    static void encode(const id<Record, Value>& id, buffer& out) { tenon::encode(id.value, out); }
+    static void encode(const id<Record, Value>& id, buffer& out)
+        requires detail::encoded_value<Value>
+    {
+        tenon::encode(id.value, out);
+    }
     static id<Record, Value> decode(wire_value value) { return {codec<Value>::decode(value)}; }
 };
 

@@ -22,9 +22,12 @@ struct codec<json_text> {
     static constexpr pg_type type{"jsonb", oids::jsonb, oids::jsonb_array};
     static constexpr std::array accepts{oids::json};
 
-    static std::size_t size(const json_text& value) noexcept { return 1 + value.text.size(); }
-    static char* write(const json_text& value, char* to) {
+    static void encode(const json_text& value, buffer& out) {
         detail::refuse_nul(value.text);
+        (void)write(value, out.extend(size(value)));
+    }
+    static std::size_t size(const json_text& value) noexcept { return 1 + value.text.size(); }
+    static char* write(const json_text& value, char* to) noexcept {
         *to++ = 1; // version of jsonb's binary form
         return detail::write_bytes(to, value.text);
     }

@@ -39,7 +39,7 @@ struct codec<std::string> {
         return value;
     }
     static std::size_t size(const std::string& value) noexcept { return value.size(); }
-    static char* write(const std::string& value, char* to) { return detail::write_bytes(to, view(value)); }
+    static char* write(const std::string& value, char* to) noexcept { return detail::write_bytes(to, value); }
     static std::string decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);

@@ -28,7 +28,7 @@ struct codec<std::string_view> {
         return value;
     }
     static std::size_t size(std::string_view value) noexcept { return value.size(); }
-    static char* write(std::string_view value, char* to) { return detail::write_bytes(to, view(value)); }
+    static char* write(std::string_view value, char* to) noexcept { return detail::write_bytes(to, value); }
     static std::string_view decode(wire_value value) {
         if (value.is_null())
             detail::throw_bad_value(value, type.name);

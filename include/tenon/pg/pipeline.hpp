@@ -12,11 +12,14 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include <tenon/pg/result.hpp>
+#include <tenon/pg/row.hpp>
 #include <tenon/pg/statement.hpp>
 
 namespace tenon {
@@ -31,9 +34,44 @@ namespace detail {
 
 class session;
 
+/// The answer to one statement of a pipeline.
+class pipeline_answer {
+public:
+    pipeline_answer() = default;
+    pipeline_answer(const pipeline_answer&) = delete;
+    pipeline_answer& operator=(const pipeline_answer&) = delete;
+    virtual ~pipeline_answer() = default;
+    /// Decodes it as soon as it is there, so that rows do not pile up.
+    virtual void take(const result& rows) noexcept = 0;
+};
+
+template <class T>
+class decoded_answer final : public pipeline_answer {
+public:
+    explicit decoded_answer(T (*decode)(const result&)) noexcept : decode_(decode) {}
+    void take(const result& rows) noexcept override {
+        try {
+            const auto make = [&] { return decode_(rows); };
+            value_.emplace(made_in_place{make});
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+    }
+    [[nodiscard]] T& get() {
+        if (failure_)
+            std::rethrow_exception(failure_);
+        return *value_;
+    }
+
+private:
+    T (*decode_)(const result&);
+    std::optional<T> value_;
+    std::exception_ptr failure_;
+};
+
 /// Answers of one pipeline, in the order of its statements; shared by those who still wait for one.
 struct pipeline_answers {
-    std::deque<result> rows{};
+    std::vector<std::unique_ptr<pipeline_answer>> list{};
     bool complete = false;
 };
 
@@ -42,7 +80,7 @@ struct pipeline_answers {
 
 } // namespace detail
 
-/// An answer that comes when the pipeline's block ends. Cheap to copy; decoded each time it is asked.
+/// An answer that comes when the pipeline's block ends. Cheap to copy: copies share the answer.
 template <class T>
 class pending {
 public:
@@ -51,21 +89,23 @@ public:
 
     /// Throws what the single statement would throw on decoding: row_not_found, decode_error; usage_error
     /// before the block has ended.
-    [[nodiscard]] T get() const {
-        if (!answers_ || !answers_->complete)
-            detail::throw_not_answered();
-        return decode_(answers_->rows[index_]);
-    }
+    [[nodiscard]] const T& get() const& { return answer(); }
+    /// Moves the answer out, from under all copies.
+    [[nodiscard]] T get() && { return std::move(answer()); }
 
 private:
     friend class pipeline;
-    using decoder = T (*)(const result&);
-    pending(std::shared_ptr<const detail::pipeline_answers> answers, std::size_t index, decoder decode) noexcept
-        : answers_(std::move(answers)), index_(index), decode_(decode) {}
+    pending(std::shared_ptr<const detail::pipeline_answers> answers, detail::decoded_answer<T>* own) noexcept
+        : answers_(std::move(answers)), own_(own) {}
+
+    [[nodiscard]] T& answer() const {
+        if (!answers_ || !answers_->complete)
+            detail::throw_not_answered();
+        return own_->get();
+    }
 
     std::shared_ptr<const detail::pipeline_answers> answers_;
-    std::size_t index_ = 0;
-    decoder decode_ = nullptr;
+    detail::decoded_answer<T>* own_ = nullptr;
 };
 
 /// Given to the block of `transaction::pipeline`; used by its thread only.
@@ -100,16 +140,18 @@ public:
     void commit();
 
     /// Number of statements so far.
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t size() const noexcept { return answers_->list.size(); }
 
     template <class T>
     using answer = pending<T>;
 
-    /// Queues a statement: what repositories stand on.
+    /// Queues a statement: what repositories stand on. What `decode` returns must not point into the result.
     template <class T>
     pending<T> run(const statement& what, parameters& values, T (*decode)(const result&)) {
-        queue(what, values);
-        return {answers_, size_ - 1, decode};
+        auto own = std::make_unique<detail::decoded_answer<T>>(decode);
+        detail::decoded_answer<T>* const place = own.get();
+        queue(what, values, std::move(own));
+        return {answers_, place};
     }
 
 private:
@@ -117,13 +159,12 @@ private:
 
     explicit pipeline(transaction& tx);
     ~pipeline();
-    void queue(const statement& what, parameters& values);
+    void queue(const statement& what, parameters& values, std::unique_ptr<detail::pipeline_answer> own);
     void finish();
 
     transaction& transaction_;
     detail::session& session_;
     std::shared_ptr<detail::pipeline_answers> answers_;
-    std::size_t size_ = 0;
     bool commit_ = false;
 };
 

@@ -19,6 +19,7 @@
 
 #include <tenon/pg/copy_in.hpp>
 #include <tenon/repository/selection.hpp>
+#include <tenon/repository/staging_sql.hpp>
 #include <tenon/repository/write_sql.hpp>
 
 namespace tenon {
@@ -186,6 +187,7 @@ public:
         static_assert(key_size<R> > 0, "tenon: insert_many returns keys: add tenon::key<...> to the table");
         std::vector<key_type<R>> keys;
         const auto last = std::end(rows);
+        keys.reserve(static_cast<std::size_t>(std::distance(std::begin(rows), last)));
         if constexpr (detail::fits_unnest<R>) {
             for (auto first = std::begin(rows); first != last;) {
                 auto chunk_end = first;
@@ -218,17 +220,7 @@ public:
         requires(!requires(Producer& producer) { std::begin(producer); })
     std::uint64_t copy_in(Producer&& produce) {
         static_assert(std::is_same_v<Executor, transaction>, "tenon: copy_in runs on a transaction");
-        static constexpr auto& fields = detail::written_fields<R, true>;
-        static constexpr statement what =
-            detail::make_statement<detail::copy_in_sql<R>>("copy into", shape_of_record<R>, {}, false);
-        tenon::copy_in rows(*on_, what, std::span(fields.index).first(fields.size));
-        auto sink = [&rows](const R& row) {
-            [&]<std::size_t... I>(std::index_sequence<I...>) {
-                rows.add_row(field<fields.index[I]>(row)...);
-            }(std::make_index_sequence<fields.size>{});
-        };
-        produce(sink);
-        return rows.finish();
+        return copy_by<detail::copy_in_sql<R>>(produce);
     }
 
     /// All rows by COPY, one by one: the quickest way out of a whole table. Every field needs exactly its column's
@@ -329,24 +321,36 @@ public:
     /// Throws as `insert`; the server demands a unique index on the target.
     template <auto... Target>
     answer<R> upsert(const R& row) {
-        static_assert((std::is_same_v<record_of<Target>, R> && ...),
-                      "tenon: upsert takes columns of this repository's record only");
-        static_assert(sizeof...(Target) > 0 || key_size<R> > 0,
-                      "tenon: upsert needs a key, or unique columns: upsert<&T::email>(row)");
-        static_assert(sizeof...(Target) > 0 || !generated_key(),
-                      "tenon: the key of this record is generated, so an upsert by key would never meet a row: name "
-                      "the unique columns, upsert<&T::email>(row)");
-        using sql = decltype([]<std::size_t... I>(std::index_sequence<I...>) {
-            if constexpr (sizeof...(Target) > 0)
-                return detail::upsert_sql<R, field_index<Target>...>{};
-            else
-                return detail::upsert_sql<R, detail::columns_of<R>.key[I]...>{};
-        }(std::make_index_sequence<key_size<R>>{}));
-        static constexpr statement what = detail::make_statement<sql>("upsert into", shape_of_record<R>,
-                                                                      detail::written_shapes<R, true, false>, true);
+        require_target<Target...>();
+        static constexpr statement what = detail::make_statement<detail::upsert_sql<R, Target...>>(
+            "upsert into", shape_of_record<R>, detail::written_shapes<R, true, false>, true);
         parameter_list<what.parameters.size()> values;
         add_written<true>(values, row);
         return on_->template run<R>(what, values, detail::decode_stored<R>);
+    }
+
+    /// `upsert` of many rows: by COPY into a staging table, then one statement; returns how many were stored. Needs
+    /// the right to make temporary tables.
+    /// Throws as `copy_in`; error with SQLSTATE 21000 when two of the rows have the same values in `Target`.
+    template <auto... Target, class Rows>
+        requires std::input_iterator<decltype(std::begin(std::declval<Rows&>()))>
+    std::uint64_t upsert_many(Rows&& rows) {
+        require_target<Target...>();
+        return take_over_staged<detail::upsert_staged_sql<R, Target...>>("upsert into", rows);
+    }
+
+    /// Stores the rows whose key is new and sets all columns of those that differ, by MERGE from a staging table;
+    /// returns how many were stored or changed. A row that is the same is not touched. The key needs no unique
+    /// index, and every type an equality operator (jsonb has one, json has none). Unlike `upsert_many`, MERGE
+    /// fails with unique_violation when another transaction inserts the same key meanwhile.
+    /// Throws as `copy_in`; error with SQLSTATE 21000 when two of the rows have the same key.
+    template <class Rows>
+        requires std::input_iterator<decltype(std::begin(std::declval<Rows&>()))>
+    std::uint64_t merge(Rows&& rows) {
+        static_assert(key_size<R> > 0, "tenon: merge needs a key: add tenon::key<...> to the table");
+        static_assert(!generated_key(),
+                      "tenon: the key of this record is generated, so a merge would never meet a row");
+        return take_over_staged<detail::merge_staged_sql<R>>("merge into", rows);
     }
 
     /// Deletes the row of this key; false if there was none. Throws foreign_key_violation.
@@ -386,6 +390,47 @@ private:
             if (detail::columns_of<R>.columns[field].generated)
                 return true;
         return false;
+    }
+
+    template <auto... Target>
+    static constexpr void require_target() {
+        static_assert((std::is_same_v<record_of<Target>, R> && ...),
+                      "tenon: upsert takes columns of this repository's record only");
+        static_assert(sizeof...(Target) > 0 || key_size<R> > 0,
+                      "tenon: upsert needs a key, or unique columns: upsert<&T::email>(row)");
+        static_assert(sizeof...(Target) > 0 || !generated_key(),
+                      "tenon: the key of this record is generated, so an upsert by key would never meet a row: name "
+                      "the unique columns, upsert<&T::email>(row)");
+    }
+
+    template <class Sql, class Producer>
+    std::uint64_t copy_by(Producer& produce) {
+        static constexpr auto& fields = detail::written_fields<R, true>;
+        static constexpr statement what = detail::make_statement<Sql>("copy into", shape_of_record<R>, {}, false);
+        tenon::copy_in rows(*on_, what, std::span(fields.index).first(fields.size));
+        auto sink = [&rows](const R& row) {
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                rows.add_row(field<fields.index[I]>(row)...);
+            }(std::make_index_sequence<fields.size>{});
+        };
+        produce(sink);
+        return rows.finish();
+    }
+
+    template <class Sql, class Rows>
+    std::uint64_t take_over_staged(std::string_view operation, Rows& rows) {
+        static_assert(std::is_same_v<Executor, transaction>, "tenon: rows are staged on a transaction");
+        (void)on_->execute(sql_text<detail::create_staging_sql<R>>);
+        auto produce = [&rows](auto& sink) {
+            for (auto&& row : rows)
+                sink(row);
+        };
+        (void)copy_by<detail::copy_to_staging_sql<R>>(produce);
+        const statement what = detail::make_statement<Sql>(operation, shape_of_record<R>, {}, false);
+        parameter_list<0> none;
+        const std::uint64_t stored = on_->execute(what, none).affected();
+        (void)on_->execute(detail::drop_staging_table);
+        return stored;
     }
 
     template <class... Key>
@@ -458,8 +503,9 @@ private:
             const std::size_t at = values.bytes().size();
             try {
                 detail::put_array_header(values.bytes(), codec<std::vector<value>>::element::type.id, size);
-                for (Iterator row = first; row != last; ++row)
-                    detail::put_element<value>(values.bytes(), field<Field>(static_cast<const R&>(*row)));
+                detail::put_parts<value>(values.bytes(), first, last, [](const auto& row) -> const value& {
+                    return field<Field>(static_cast<const R&>(row));
+                });
             } catch (const encode_error& cause) {
                 detail::rethrow_with_field(cause, shape_of_record<R>, Field);
             }

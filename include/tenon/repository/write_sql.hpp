@@ -19,7 +19,7 @@ namespace tenon::detail {
 constexpr void put_columns(sql_writer& out, const record_shape& record) {
     std::string_view between;
     for (const column_shape& column : record.columns) {
-        out.put(between).identifier(column.column);
+        out.put(between).identifier(column.column).put(column.value->text_format ? "::text" : "");
         between = ", ";
     }
 }
@@ -119,8 +119,7 @@ constexpr void put_update(sql_writer& out, const record_shape& record, std::span
 }
 
 /// ON CONFLICT on the columns `target`: every other written column takes the new row's value.
-constexpr void put_upsert(sql_writer& out, const record_shape& record, std::span<const std::size_t> target) {
-    put_insert(out, record);
+constexpr void put_on_conflict(sql_writer& out, const record_shape& record, std::span<const std::size_t> target) {
     std::string_view between = " on conflict (";
     for (const std::size_t field : target) {
         out.put(between).identifier(record.columns[field].column);
@@ -150,7 +149,6 @@ constexpr void put_upsert(sql_writer& out, const record_shape& record, std::span
         const std::string_view same = record.columns[target.front()].column;
         out.put(between).identifier(same).put(" = excluded.").identifier(same);
     }
-    put_returning(out, record);
 }
 
 template <mapped_record R>
@@ -226,11 +224,25 @@ struct assign_sql {
     }
 };
 
-template <mapped_record R, std::size_t... Target>
+/// The fields that tell whether a row is there already: those that are named, else the key.
+template <mapped_record R, auto... Target>
+inline constexpr auto upsert_target = [] {
+    if constexpr (sizeof...(Target) > 0)
+        return std::array<std::size_t, sizeof...(Target)>{field_index<Target>...};
+    else {
+        std::array<std::size_t, key_size<R>> fields{};
+        for (std::size_t i = 0; i < key_size<R>; ++i)
+            fields[i] = key_of<R>()[i];
+        return fields;
+    }
+}();
+
+template <mapped_record R, auto... Target>
 struct upsert_sql {
     static constexpr void render(sql_writer& out) {
-        constexpr std::array<std::size_t, sizeof...(Target)> target{Target...};
-        put_upsert(out, shape_of_record<R>, target);
+        put_insert(out, shape_of_record<R>);
+        put_on_conflict(out, shape_of_record<R>, upsert_target<R, Target...>);
+        put_returning(out, shape_of_record<R>);
     }
 };
 

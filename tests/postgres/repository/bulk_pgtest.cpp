@@ -31,6 +31,13 @@ struct Row {
     friend bool operator==(const Row&, const Row&) = default;
 };
 
+struct Line {
+    std::int64_t id{};
+    std::string name{};
+
+    static constexpr auto table = tenon::table("line", tenon::key<&Line::id>);
+};
+
 Row make_row(std::int64_t id) {
     return {.id = id,
             .text = std::string(static_cast<std::size_t>(id % 50), 'x'),
@@ -138,6 +145,20 @@ TEST_CASE("COPY wants exactly the column's type, and says where it is not") {
     }
     CHECK_THROWS_AS(rows.copy_out(), schema_mismatch);
     CHECK(rows.count() == 1);
+}
+
+TEST_CASE("text with an embedded NUL is refused by COPY, which names line and column") {
+    database_fixture t;
+    transaction tx{t.db};
+    tx.execute("create table line (id bigint primary key, name text not null)");
+    try {
+        repository<Line>{tx}.copy_in(std::vector{Line{1, "a"}, Line{2, std::string("a\0b", 3)}});
+        FAIL("stored");
+    } catch (const error& refused) {
+        CHECK(refused.sqlstate() == "22021");
+        CHECK_THAT(refused.what(), ContainsSubstring("NUL"));
+        CHECK_THAT(std::string(refused.where()), ContainsSubstring("line 2, column name"));
+    }
 }
 
 TEST_CASE("a stream gives the same rows as all") {
