@@ -31,6 +31,9 @@
 #include "support/dataset.hpp"
 #include "support/raw_libpq.hpp"
 #include "support/raw_pqxx.hpp"
+#ifdef TENON_BENCH_SOCI
+#include "support/raw_soci.hpp"
+#endif
 #include "support/report.hpp"
 #include "support/with_tenon.hpp"
 
@@ -76,9 +79,19 @@ private:
 struct workload {
     /// On tables that are there. `bulk` is the number of rows to insert in bulk.
     explicit workload(const std::string& url, std::int64_t bulk = rows_in_table)
-        : made(url), libpq(url), pqxx(url), tenon(url), rows(make_rows<written>(bulk)) {
+        : made(url),
+          libpq(url),
+          pqxx(url),
+#ifdef TENON_BENCH_SOCI
+          soci(url),
+#endif
+          tenon(url),
+          rows(make_rows<written>(bulk)) {
         libpq.prepare();
         pqxx.prepare();
+#ifdef TENON_BENCH_SOCI
+        soci.prepare();
+#endif
         std::vector<std::int64_t> all(rows_in_table);
         std::iota(all.begin(), all.end(), 1);
         std::ranges::shuffle(all, std::mt19937_64(7)); // NOLINT(cert-msc51-cpp): the same keys in each run
@@ -88,6 +101,9 @@ struct workload {
     tables made;
     raw_libpq libpq;
     raw_pqxx pqxx;
+#ifdef TENON_BENCH_SOCI
+    raw_soci soci;
+#endif
     with_tenon tenon;
     std::vector<std::int64_t> ids;
     std::vector<written> rows;
@@ -95,7 +111,11 @@ struct workload {
     [[nodiscard]] std::span<const written> some_rows() const { return {rows.data(), inserts}; }
 
     bool place(placement wanted) {
-        const std::array backends{libpq.backend_pid(), pqxx.backend_pid(), tenon.backend_pid()};
+        const std::array backends{libpq.backend_pid(), pqxx.backend_pid(), tenon.backend_pid(),
+#ifdef TENON_BENCH_SOCI
+                                  soci.backend_pid()
+#endif
+        };
         return libpq.is_local() && bench::place(wanted, backends);
     }
 
@@ -129,20 +149,28 @@ comparison point_select(workload& work) {
         for (const std::int64_t id : work.ids)
             benchmark::DoNotOptimize(who.find(id));
     };
-    return {.name = "point select by key",
-            .unit = "us",
-            .items = selects,
-            .contenders = {work.reads("libpq", work.libpq, run), work.reads("libpqxx", work.pqxx, run),
-                           work.reads("tenon", work.tenon, run, 1.05)}};
+    comparison what{.name = "point select by key",
+                    .unit = "us",
+                    .items = selects,
+                    .contenders = {work.reads("libpq", work.libpq, run), work.reads("libpqxx", work.pqxx, run),
+                                   work.reads("tenon", work.tenon, run, 1.05)}};
+#ifdef TENON_BENCH_SOCI
+    what.contenders.push_back(work.reads("SOCI", work.soci, run));
+#endif
+    return what;
 }
 
 comparison rows_into_a_vector(workload& work) {
     const auto run = [](auto& who) { benchmark::DoNotOptimize(who.list(listed)); };
-    return {.name = "10,000 rows into a vector",
-            .unit = "us a row",
-            .items = listed,
-            .contenders = {work.reads("libpq", work.libpq, run), work.reads("libpqxx", work.pqxx, run),
-                           work.reads("tenon", work.tenon, run, 1.05)}};
+    comparison what{.name = "10,000 rows into a vector",
+                    .unit = "us a row",
+                    .items = listed,
+                    .contenders = {work.reads("libpq", work.libpq, run), work.reads("libpqxx", work.pqxx, run),
+                                   work.reads("tenon", work.tenon, run, 1.05)}};
+#ifdef TENON_BENCH_SOCI
+    what.contenders.push_back(work.reads("SOCI", work.soci, run));
+#endif
+    return what;
 }
 
 comparison streaming(workload& work) {
@@ -162,13 +190,13 @@ comparison streaming(workload& work) {
     return what;
 }
 
-comparison insert_returning(workload& work) {
+comparison insert_returning(workload& work, std::string name) {
     const auto run = [&work](auto& who) {
         for (const written& row : work.some_rows())
             benchmark::DoNotOptimize(who.insert(row));
     };
     const auto pipelined = [&work](auto& who) { benchmark::DoNotOptimize(who.insert_pipelined(work.some_rows())); };
-    comparison what{.name = "insert returning the row",
+    comparison what{.name = std::move(name),
                     .unit = "us",
                     .items = inserts,
                     .contenders = {work.writes("libpq", work.libpq, run), work.writes("libpqxx", work.pqxx, run),
@@ -214,8 +242,14 @@ comparison selects_at_once(workload& work) {
 }
 
 std::vector<comparison> comparisons(workload& work) {
-    return {point_select(work),     rows_into_a_vector(work), streaming(work),
-            insert_returning(work), bulk_insert(work),        selects_at_once(work)};
+    return {point_select(work),
+            rows_into_a_vector(work),
+            streaming(work),
+            insert_returning(work, "insert returning the row"),
+            insert_returning(work,
+                             "insert returning the row, separate cores"), // where a round trip costs as over a network
+            bulk_insert(work),
+            selects_at_once(work)};
 }
 
 // --- every contender reads and writes the same
@@ -275,6 +309,10 @@ private:
         expect("list", work_.libpq, read(work_.libpq, all), list);
         expect("list", work_.pqxx, read(work_.pqxx, all), list);
         expect("list", work_.tenon, read(work_.tenon, all), list);
+#ifdef TENON_BENCH_SOCI
+        expect("list", work_.soci, read(work_.soci, all), list);
+        expect("find", work_.soci, read(work_.soci, selected), found);
+#endif
         expect("each", work_.libpq, read(work_.libpq, each), list);
         expect("each", work_.pqxx, read(work_.pqxx, each), list);
         expect("cursor", work_.libpq,

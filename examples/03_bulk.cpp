@@ -16,11 +16,19 @@ struct Reading {
         tenon::table("bulk_readings", tenon::key<&Reading::id>, tenon::generated<&Reading::id>);
 };
 
+struct Sensor {
+    std::int32_t id{};
+    std::string name;
+
+    static constexpr auto table = tenon::table("bulk_sensors", tenon::key<&Sensor::id>);
+};
+
 int main() try {
     const char* const url = std::getenv("TENON_DATABASE_URL");
     tenon::connection db{url ? url : "postgresql:///postgres"};
     tenon::transaction tx{db}; // never committed: the example leaves nothing behind
     tenon::create_table<Reading>(tx);
+    tenon::create_table<Sensor>(tx);
 
     //[insert_many
     tenon::repository<Reading> readings{tx};
@@ -33,6 +41,12 @@ int main() try {
         for (std::int32_t i = 0; i < 100'000; ++i)
             sink(Reading{.sensor = i % 100, .value = 0.001 * i});
     });
+    //]
+
+    //[upsert_many
+    tenon::repository<Sensor> sensors{tx};
+    sensors.upsert_many(std::vector<Sensor>{{1, "door"}, {2, "roof"}});
+    const std::uint64_t changed = sensors.merge(std::vector<Sensor>{{1, "door"}, {2, "attic"}, {3, "cellar"}});
     //]
 
     //[find_many
@@ -61,7 +75,8 @@ int main() try {
     std::cout << first.get()->value << " and " << stored.get().value << '\n';
     //]
 
-    std::cout << copied << " copied, " << rows << " in all, " << found.size() << " found, warmest " << warmest << '\n';
+    std::cout << copied << " copied, " << rows << " in all, " << found.size() << " found, warmest " << warmest << ", "
+              << changed << " sensors changed\n";
 } catch (const tenon::error& error) {
     std::cerr << error.what() << '\n';
     return 1;

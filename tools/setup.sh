@@ -47,6 +47,8 @@ has() {
         libpq-dev) has_header libpq-fe.h ;;
         nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
         libbenchmark-dev) has_header benchmark/benchmark.h ;;
+        libsoci-dev) has_header soci/soci.h ;;
+        libboost-dev) has_header boost/fusion/algorithm/iteration/for_each.hpp ;; # what SOCI includes
         clang) have clang++ ;;
         libclang-rt-dev) have clang++ && compgen -G "$(clang++ -print-resource-dir)/lib/*/libclang_rt.asan*.a" >/dev/null ;;
         *) have "$1" ;;
@@ -103,7 +105,7 @@ install_packages() {
     wanted="g++ cmake ninja-build libpq-dev postgresql nlohmann-json3-dev"
     case $group in
         test) wanted+=" ccache pkg-config" ;;
-        bench) wanted+=" libbenchmark-dev valgrind" ;;
+        bench) wanted+=" libbenchmark-dev valgrind libsoci-dev libboost-dev" ;;
         asan) wanted+=" ccache pkg-config clang libclang-rt-dev" ;;
         tidy) wanted+=" $clang_tidy" ;;
         format) wanted=$clang_format ;;
