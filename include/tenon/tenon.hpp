@@ -6,8 +6,10 @@
 #include <tenon/core/error.hpp>
 #include <tenon/core/id.hpp>
 #include <tenon/core/literal.hpp>
+#include <tenon/core/observer.hpp>
 #include <tenon/core/sqlstate.hpp>
 #include <tenon/pg/advisory_lock.hpp>
+#include <tenon/pg/caller.hpp>
 #include <tenon/pg/connection.hpp>
 #include <tenon/pg/copy_in.hpp>
 #include <tenon/pg/deadline.hpp>

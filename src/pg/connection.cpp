@@ -41,6 +41,9 @@ bool connection::is_open() const noexcept {
 int connection::backend_pid() const noexcept {
     return session_ ? session_->backend_pid() : 0;
 }
+host_role connection::role() const noexcept {
+    return session_ ? session_->role() : host_role::unknown;
+}
 int connection::server_version() const noexcept {
     return session_ ? session_->server_version() : 0;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <tenon/pg/copy_in.hpp>
@@ -199,6 +200,10 @@ void session::open_cursor(const statement& what, parameters& values) {
     const std::string declare = "declare tenon_stream no scroll cursor for " + std::string(what.sql);
     refuse_nul(declare);
     blocks_.clear();
+    bulk_rows_ = 0;
+    bulk_since_ = options_.observer ? clock::now() : clock::time_point{};
+    if (keeps_id_ && !pending_begin_.empty())
+        begin_now();
     enter_pipeline();
     occupied_ = occupation::rows;
     opening_begins_ = send_begin();
@@ -228,6 +233,7 @@ bool session::next_block(result& block, const statement_context& context) {
         const int asked = blocks_.front();
         blocks_.pop_front();
         const int count = PQntuples(rows.get());
+        bulk_rows_ += static_cast<std::uint64_t>(count);
         const bool more = count == asked;
         if (more) {
             const std::size_t row_bytes = PQresultMemorySize(rows.get()) / static_cast<std::size_t>(count) + 1;
@@ -241,8 +247,9 @@ bool session::next_block(result& block, const statement_context& context) {
     } catch (const connection_lost&) {
         occupied_ = occupation::none;
         throw;
-    } catch (const error&) {
+    } catch (const error& failure) {
         occupied_ = occupation::none;
+        tell_statement(context, bulk_since_, bulk_rows_, &failure);
         if (PQpipelineSync(connection_) != 1)
             fail_lost(context);
         flush(context);
@@ -266,6 +273,7 @@ void session::close_cursor(const statement_context& context) {
         (void)take_answer(context);
     blocks_.clear();
     leave_pipeline(context);
+    tell_statement(context, bulk_since_, bulk_rows_, nullptr);
 }
 
 void session::stop_rows() noexcept {
@@ -276,6 +284,7 @@ void session::stop_rows() noexcept {
         return;
     }
     const statement_context context{.operation = "rest of a stream"};
+    const auto limit = statement_deadline_;
     try {
         if (occupied_ == occupation::copy_out)
             stop_copy_out(context);
@@ -289,9 +298,10 @@ void session::stop_rows() noexcept {
         }
         occupied_ = occupation::none;
         cancelled_ = false;
-        statement_deadline_ = clock::time_point::max();
         // Whether a cancellation came in time or not: the transaction is as it was before the stream.
+        statement_deadline_ = clock::time_point::max();
         (void)run_script(undo_stream_savepoint);
+        statement_deadline_ = limit;
     } catch (const std::exception& failure) {
         lost_ = true;
         lost_reason_ = std::string("a stream could not be ended: ") + failure.what();
@@ -308,12 +318,22 @@ void session::stop_copy_out(const statement_context& context) {
                 PQfreemem(bytes);
 }
 
+// On a thread of its own: PQcancel connects without a time limit, and a network that swallows everything would hold the
+// caller, whose own wait has one. The thread owns all it uses.
 void session::cancel() noexcept {
     PGcancel* const handle = PQgetCancel(connection_);
-    char reason[256]; // NOLINT(modernize-avoid-c-arrays): what PQcancel asks for
-    if (handle != nullptr)
+    if (handle == nullptr)
+        return;
+    const auto send = [handle] {
+        char reason[256]; // NOLINT(modernize-avoid-c-arrays): what PQcancel asks for
         (void)PQcancel(handle, reason, sizeof reason);
-    PQfreeCancel(handle);
+        PQfreeCancel(handle);
+    };
+    try {
+        std::thread(send).detach();
+    } catch (const std::exception&) { // no thread to be had
+        send();
+    }
 }
 
 void session::require_same_types(const statement& what, std::span<const std::size_t> fields,
@@ -361,7 +381,10 @@ void session::start_copy_out(const statement& what) {
 
 void session::start_copy(const statement& what, ExecStatusType expected) {
     const statement_context context = context_of(what);
+    bulk_since_ = options_.observer ? clock::now() : clock::time_point{};
     std::string text;
+    if (!pending_begin_.empty() && keeps_id_)
+        begin_now();
     if (!pending_begin_.empty())
         text.append(pending_begin_).append(";");
     text.append(what.sql);
@@ -404,7 +427,7 @@ std::uint64_t session::end_copy_in(const statement_context& context) {
     occupied_ = occupation::none;
     if (PQputCopyEnd(connection_, nullptr) != 1)
         fail_lost(context);
-    return result(take_answer(context).release()).affected();
+    return take_told(context, bulk_since_).affected();
 }
 
 void session::abort_copy_in() noexcept {

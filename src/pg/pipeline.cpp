@@ -45,8 +45,19 @@ void session::send(const statement& what, parameters& values, pipeline_answer& a
     }
     if (!send_prepared(what, *ready, values))
         fail_lost(context);
-    in_flight_.push_back({context, &answer});
+    in_flight_.push_back({context, &answer, options_.observer ? clock::now() : clock::time_point{}});
     in_flight_.back().context.number = number;
+}
+
+result session::take_told(const statement_context& context, clock::time_point sent_at) {
+    try {
+        result rows(take_answer(context).release());
+        tell_statement(context, sent_at, rows.empty() ? rows.affected() : rows.size(), nullptr);
+        return rows;
+    } catch (const error& failure) {
+        tell_statement(context, sent_at, 0, &failure);
+        throw;
+    }
 }
 
 void session::drain_pipeline() {
@@ -56,12 +67,12 @@ void session::drain_pipeline() {
     try {
         if (std::exchange(begin_in_flight_, false))
             take_begin();
-        for (const auto& [context, answer] : in_flight_)
-            answer->take(result(take_answer(context).release()));
+        for (const auto& [context, answer, sent_at] : in_flight_)
+            answer->take(take_told(context, sent_at));
     } catch (const connection_lost&) {
         throw;
     } catch (const error& failure) {
-        for (const auto& [context, answer] : in_flight_)
+        for (const auto& [context, answer, sent_at] : in_flight_)
             (void)forget(context.sql, context.record, failure.sqlstate());
         in_flight_.clear();
         leave_pipeline({.operation = "pipeline"});
@@ -80,17 +91,18 @@ void session::end_pipeline(bool commit) {
     if (PQsendQueryParams(connection_, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
         fail_lost(context);
     committed_answer committed;
-    in_flight_.push_back({context, &committed});
+    in_flight_.push_back({context, &committed, options_.observer ? clock::now() : clock::time_point{}});
     try {
         drain_pipeline();
     } catch (const connection_lost& lost) {
         end_transaction();
-        throw outcome_unknown(lost);
+        fail_unknown(lost);
     } catch (const error&) {
         rollback();
         throw;
     }
     end_transaction();
+    tell_end(committed.done ? transaction_event::end::committed : transaction_event::end::rolled_back);
     if (!committed.done)
         refuse_commit();
 }
@@ -133,6 +145,8 @@ void pipeline::finish() {
         transaction_.open_ = false;
     session_.end_pipeline(commit_);
     answers_->complete = true;
+    if (commit_)
+        transaction_.committed();
 }
 
 } // namespace tenon

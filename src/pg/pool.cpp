@@ -18,73 +18,135 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t most_dialers = 2;
 constexpr auto first_dial_pause = 10ms;
-constexpr std::chrono::milliseconds longest_dial_pause = 5s;
+// Half a second at most between tries: a server that is back is found within a second, whoever waits.
+constexpr std::chrono::milliseconds longest_dial_pause = 500ms;
+// A session that was used so recently is not looked at again: as much can happen while a statement is on its way.
+constexpr auto fresh = 1ms;
+constexpr auto ping_patience = 2s;
+
+std::string in_seconds(pool_core::clock::duration time) {
+    const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(time).count() / 100;
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+}
 
 } // namespace
 
 pool_core::pool_core(std::string conninfo, const pool_options& options)
-    : conninfo_(std::move(conninfo)), options_(options) {
-    idle_.reserve(options_.max_size);
+    : conninfo_(std::move(conninfo)),
+      options_(options),
+      observer_(options_.connection.observer.get()),
+      max_size_(options.max_size) {
+    idle_.reserve(max_size_);
+    lent_.reserve(max_size_);
+    if (options_.leak_after.count() > 0)
+        watchman_ = std::jthread([this](const std::stop_token& stop) { watch_borrowers(stop); });
+    const std::lock_guard lock(mutex_);
+    call_dialer();
 }
 
 pool_core::~pool_core() {
+    watchman_ = {};
     dialers_.clear(); // asks them to stop and waits
     for (session* const each : idle_)
         delete each;
 }
 
-session* pool_core::lend(std::chrono::milliseconds timeout) {
-    const auto deadline = clock::now() + timeout;
+bool pool_core::is_sound(session& candidate, clock::time_point now) const noexcept {
+    const auto idle = now - candidate.lease.returned_at;
+    if (idle < fresh)
+        return candidate.is_open();
+    if (!candidate.seems_alive())
+        return false;
+    return options_.ping_after.count() == 0 || idle < options_.ping_after ||
+           candidate.answers_ping(now + ping_patience);
+}
+
+void pool_core::register_lease(session* lent, caller where, clock::time_point now) {
+    lent->lease.where = where;
+    lent->lease.lent_at = now;
+    lent->lease.reported = false;
+    lent->lease.place = lent_.size();
+    lent_.push_back(lent);
+}
+
+void pool_core::end_lease(session* returned) noexcept {
+    lent_[returned->lease.place] = lent_.back();
+    lent_[returned->lease.place]->lease.place = returned->lease.place;
+    lent_.pop_back();
+}
+
+session* pool_core::lend(std::chrono::milliseconds timeout, caller where) {
+    const auto asked_at = clock::now();
+    const auto deadline = asked_at + timeout;
+    auto now = asked_at;
     bool served_before = false; // a dead session does not cost its borrower the place in the queue
     std::unique_lock lock(mutex_);
     for (;;) {
+        if (closed_)
+            throw pool_closed("the pool was closed: it lends nothing any more");
+        session* candidate = nullptr;
         if ((waiters_.empty() || served_before) && !idle_.empty()) {
-            session* const candidate = idle_.back();
+            candidate = idle_.back();
             idle_.pop_back();
-            ++active_;
-            lock.unlock();
-            if (candidate->seems_alive())
-                return candidate;
-            delete candidate; // the server has hung up: the borrower must not notice
-            lock.lock();
-            --active_;
-            served_before = true;
-            continue;
-        }
-        waiter self;
-        if (served_before)
-            waiters_.push_front(&self);
-        else
-            waiters_.push_back(&self);
-        call_dialer();
-        while (self.served == nullptr)
-            if (self.ready.wait_until(lock, deadline) == std::cv_status::timeout && self.served == nullptr) {
+            ++checking_;
+        } else {
+            waiter self;
+            if (served_before)
+                waiters_.push_front(&self);
+            else
+                waiters_.push_back(&self);
+            call_dialer();
+            note_queue();
+            while (self.served == nullptr && !closed_)
+                if (self.ready.wait_until(lock, deadline) == std::cv_status::timeout && self.served == nullptr)
+                    break;
+            if (self.served == nullptr) {
                 std::erase(waiters_, &self);
-                fail_timeout(timeout, lock);
+                note_queue();
+                if (closed_)
+                    continue;
+                if (observer_ != nullptr)
+                    observer_->acquired({.pool = options_.name, .wait = clock::now() - asked_at, .timed_out = true});
+                fail_timeout(timeout);
             }
-        // A connection that a borrower just gave back may have died in between.
+            candidate = self.served;
+            note_queue();
+            now = clock::now();
+        }
+        // An idle session may have died, and so may one that a borrower just gave back.
         lock.unlock();
-        if (self.served->seems_alive())
-            return self.served;
-        delete self.served;
+        if (is_sound(*candidate, now)) {
+            lock.lock();
+            --checking_;
+            register_lease(candidate, where, now);
+            lock.unlock();
+            candidate->lease.wait = now - asked_at;
+            if (observer_ != nullptr)
+                observer_->acquired({.pool = options_.name, .wait = now - asked_at, .timed_out = false});
+            return candidate;
+        }
+        delete candidate; // the server has hung up: the borrower must not notice
         lock.lock();
-        --active_;
+        --checking_;
+        call_dialer(); // for the one that is gone, where min_size wants it
         served_before = true;
     }
 }
 
 void pool_core::give_back(session* returned) noexcept {
-    returned->end_lease();
-    const bool keep = returned->is_open() && !expired(*returned);
-    if (!keep)
-        delete returned; // closing takes a system call or two: outside the mutex
+    returned->end_lease(options_.reset_on_return);
+    const bool sound = returned->is_open() && !returned->lease.unwanted && !expired(*returned);
+    const auto now = clock::now();
+    if (observer_ != nullptr)
+        observer_->released({.pool = options_.name, .use = now - returned->lease.lent_at});
+    returned->lease.returned_at = now;
     std::unique_lock lock(mutex_);
-    --active_;
+    end_lease(returned);
+    const bool keep = sound && !closed_ && open() < max_size_;
     if (abandoned_) {
-        if (keep)
-            idle_.push_back(returned); // closed by the last one's destructor, outside the mutex
-        const bool last = active_ == 0;
+        const bool last = lent_.empty() && checking_ == 0;
         lock.unlock();
+        delete returned; // closing takes a system call or two: outside the mutex
         if (last)
             delete this;
         return;
@@ -93,6 +155,10 @@ void pool_core::give_back(session* returned) noexcept {
         serve(returned);
     else
         call_dialer();
+    changed_.notify_all();
+    lock.unlock();
+    if (!keep)
+        delete returned;
 }
 
 void pool_core::serve(session* ready) {
@@ -102,7 +168,7 @@ void pool_core::serve(session* ready) {
     }
     waiter* const first = waiters_.front();
     waiters_.pop_front();
-    ++active_;
+    ++checking_;
     first->served = ready;
     first->ready.notify_one();
 }
@@ -116,7 +182,8 @@ bool pool_core::expired(const session& of) noexcept {
 }
 
 bool pool_core::dial_needed() const noexcept {
-    return waiters_.size() > connecting_ && active_ + idle_.size() + connecting_ < options_.max_size;
+    const std::size_t missing = options_.min_size > open() ? std::min(options_.min_size, max_size_) - open() : 0;
+    return !closed_ && std::max(waiters_.size(), missing) > connecting_ && open() + connecting_ < max_size_;
 }
 
 void pool_core::call_dialer() noexcept {
@@ -126,7 +193,7 @@ void pool_core::call_dialer() noexcept {
         try {
             dialers_.emplace_back([this](const std::stop_token& stop) { dial_while_needed(stop); });
         } catch (const std::exception& caught) { // no thread to be had: waiters go on waiting, and learn why
-            last_connect_error_ = caught.what();
+            note_dial(caught.what());
         }
     dial_wanted_.notify_one();
 }
@@ -145,43 +212,189 @@ void pool_core::dial_while_needed(const std::stop_token& stop) {
         std::unique_ptr<session> opened;
         std::string failure;
         try {
-            opened = std::make_unique<session>(conninfo_, options_.connection);
+            opened = std::make_unique<session>(conninfo_, options_.connection, options_.name);
+            if (options_.after_connect) {
+                connection lent(std::unique_ptr<session, connection::closer>(opened.release(), connection::closer{}));
+                options_.after_connect(lent);
+                opened.reset(lent.session_.release());
+                if (opened)
+                    opened->end_lease(pool_options::reset::never);
+                if (!opened || !opened->is_open()) {
+                    opened.reset();
+                    failure = "the session did not survive after_connect";
+                }
+            }
         } catch (const std::exception& caught) {
+            opened.reset();
             failure = caught.what();
         }
         lock.lock();
         --connecting_;
-        if (opened) {
+        note_dial(failure);
+        if (opened && !closed_) {
+            opened->lease.returned_at = clock::now();
             dial_pause_ = 0ms;
-            last_connect_error_.clear();
             serve(opened.release());
+            changed_.notify_all();
             continue;
         }
-        last_connect_error_ = failure;
         dial_pause_ = std::clamp<std::chrono::milliseconds>(2 * dial_pause_, first_dial_pause, longest_dial_pause);
         next_dial_ = clock::now() + std::chrono::milliseconds(
                                         std::uniform_int_distribution<std::int64_t>(1, dial_pause_.count())(random_));
     }
 }
 
-void pool_core::fail_timeout(std::chrono::milliseconds timeout, const std::unique_lock<std::mutex>&) {
-    throw pool_timeout(
-        "no connection within " + std::to_string(timeout.count()) + " ms: " + std::to_string(active_) + " lent, " +
-        std::to_string(idle_.size()) + " idle, " + std::to_string(connecting_) + " connecting, " +
-        std::to_string(waiters_.size()) + " waiting, max_size " + std::to_string(options_.max_size) +
-        (last_connect_error_.empty() ? "; hold connections shorter, or raise max_size or acquire_timeout"
-                                     : "; the last session could not be opened: " + last_connect_error_));
+void pool_core::watch_borrowers(const std::stop_token& stop) {
+    std::condition_variable_any tick;
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested()) {
+        (void)tick.wait_for(lock, stop, std::max<std::chrono::milliseconds>(options_.leak_after / 4, 1ms),
+                            [] { return false; });
+        const auto now = clock::now();
+        std::vector<leak_event> late;
+        for (session* const each : lent_)
+            if (!each->lease.reported && now - each->lease.lent_at > options_.leak_after) {
+                each->lease.reported = true;
+                late.push_back({.pool = options_.name,
+                                .file = each->lease.where.file,
+                                .line = each->lease.where.line,
+                                .held = now - each->lease.lent_at});
+            }
+        if (late.empty() || observer_ == nullptr)
+            continue;
+        lock.unlock();
+        for (const leak_event& each : late)
+            observer_->leaked(each);
+        lock.lock();
+    }
+}
+
+void pool_core::note_dial(const std::string& failure) {
+    const bool failed = !failure.empty();
+    if (failed) {
+        last_connect_error_ = failure;
+        if (!failing_)
+            failing_since_ = std::chrono::system_clock::now();
+    } else if (failing_)
+        began_ = std::chrono::system_clock::now();
+    failing_ = failed;
+}
+
+void pool_core::note_queue() {
+    const bool crowded = !waiters_.empty() && open() >= max_size_;
+    if (crowded && !crowded_since_)
+        crowded_since_ = std::chrono::system_clock::now();
+    else if (!crowded && crowded_since_) {
+        crowded_since_.reset();
+        began_ = std::chrono::system_clock::now();
+    }
+}
+
+void pool_core::fail_timeout(std::chrono::milliseconds timeout) {
+    std::string text = "no connection within " + std::to_string(timeout.count()) +
+                       " ms: " + std::to_string(lent_.size()) + " lent, " + std::to_string(idle_.size()) + " idle, " +
+                       std::to_string(connecting_) + " connecting, " + std::to_string(waiters_.size()) +
+                       " waiting, max_size " + std::to_string(max_size_);
+    if (!lent_.empty()) {
+        const lease_record& oldest =
+            (*std::ranges::min_element(lent_, {}, [](const session* each) { return each->lease.lent_at; }))->lease;
+        text += "; the oldest was lent " + in_seconds(clock::now() - oldest.lent_at) + " ago at " + oldest.where.file +
+                ":" + std::to_string(oldest.where.line);
+    }
+    if (failing_)
+        text += "; the last session could not be opened: " + last_connect_error_;
+    else
+        text += "; hold connections shorter, or raise max_size or acquire_timeout";
+    throw pool_timeout(text);
+}
+
+void pool_core::warm_up(std::chrono::milliseconds timeout) {
+    const auto deadline = clock::now() + timeout;
+    std::unique_lock lock(mutex_);
+    call_dialer();
+    if (!changed_.wait_until(lock, deadline,
+                             [this] { return closed_ || open() >= std::min(options_.min_size, max_size_); }))
+        fail_timeout(timeout);
+    if (closed_)
+        throw pool_closed("the pool was closed while it was warming up");
+}
+
+std::vector<session*> pool_core::take_idle(std::size_t keep) {
+    std::vector<session*> surplus;
+    while (!idle_.empty() && open() > keep) {
+        surplus.push_back(idle_.front()); // the one that was used longest ago
+        idle_.erase(idle_.begin());
+    }
+    return surplus;
+}
+
+void pool_core::resize(std::size_t max_size) {
+    pool_options changed = options_;
+    changed.max_size = max_size;
+    changed.min_size = std::min(changed.min_size, max_size);
+    changed.validate();
+    std::unique_lock lock(mutex_);
+    max_size_ = max_size;
+    idle_.reserve(max_size);
+    lent_.reserve(std::max(max_size, lent_.size()));
+    const std::vector<session*> surplus = take_idle(max_size);
+    call_dialer();
+    note_queue();
+    lock.unlock();
+    for (session* const each : surplus)
+        delete each;
+}
+
+std::size_t pool_core::close(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    closed_ = true;
+    const std::vector<session*> idle = std::exchange(idle_, {});
+    for (waiter* const each : waiters_)
+        each->ready.notify_one();
+    lock.unlock();
+    for (session* const each : idle)
+        delete each;
+    lock.lock();
+    changed_.wait_for(lock, patience, [this] { return lent_.empty() && checking_ == 0; });
+    return lent_.size();
 }
 
 pool_status pool_core::status() {
     const std::lock_guard lock(mutex_);
-    return {.active = active_, .idle = idle_.size(), .connecting = connecting_, .waiting = waiters_.size()};
+    return {.active = lent_.size() + checking_,
+            .idle = idle_.size(),
+            .connecting = connecting_,
+            .waiting = waiters_.size(),
+            .max_size = max_size_};
+}
+
+pool_health pool_core::health() {
+    using enum pool_health::condition;
+    const std::lock_guard lock(mutex_);
+    const std::string& error = last_connect_error_;
+    if (closed_)
+        return {.state = down, .reason = "the pool was closed", .last_error = error, .since = began_};
+    if (failing_ && open() == 0)
+        return {.state = down, .reason = "no session can be opened", .last_error = error, .since = failing_since_};
+    if (failing_)
+        return {.state = degraded,
+                .reason = "the last session could not be opened; " + std::to_string(open()) + " are left",
+                .last_error = error,
+                .since = failing_since_};
+    if (crowded_since_)
+        return {.state = degraded,
+                .reason = "all " + std::to_string(max_size_) + " connections are lent, and " +
+                          std::to_string(waiters_.size()) + " wait",
+                .last_error = error,
+                .since = *crowded_since_};
+    return {.state = ready, .last_error = error, .since = began_};
 }
 
 void pool_core::abandon() noexcept {
     std::unique_lock lock(mutex_);
     abandoned_ = true;
-    const bool unused = active_ == 0;
+    closed_ = true;
+    const bool unused = lent_.empty() && checking_ == 0;
     const std::vector<session*> idle = std::exchange(idle_, {});
     lock.unlock();
     for (session* const each : idle)
@@ -190,15 +403,25 @@ void pool_core::abandon() noexcept {
         delete this;
 }
 
+observer* observer_of(const pool& of) noexcept {
+    return of.core_->options().connection.observer.get();
+}
+
 } // namespace detail
 
 void pool_options::validate() const {
     if (max_size < 1 || max_size > 10'000)
         throw usage_error("pool_options::max_size must be 1 to 10,000");
+    if (min_size > max_size)
+        throw usage_error("pool_options::min_size must not be more than max_size");
     if (acquire_timeout.count() <= 0)
         throw usage_error("pool_options::acquire_timeout must be more than 0");
     if (max_lifetime.count() < 0)
         throw usage_error("pool_options::max_lifetime must not be negative; 0 keeps sessions for ever");
+    if (ping_after.count() < 0)
+        throw usage_error("pool_options::ping_after must not be negative; 0 never pings");
+    if (leak_after.count() < 0)
+        throw usage_error("pool_options::leak_after must not be negative; 0 reports nothing");
     connection.validate();
 }
 
@@ -213,17 +436,37 @@ pool::~pool() {
     core_->abandon();
 }
 
-connection pool::acquire() {
-    return acquire(core_->options().acquire_timeout);
+connection pool::acquire(caller where) {
+    return acquire(core_->options().acquire_timeout, where);
 }
 
-connection pool::acquire(std::chrono::milliseconds timeout) {
+connection pool::acquire(std::chrono::milliseconds timeout, caller where) {
     return connection(
-        std::unique_ptr<detail::session, connection::closer>(core_->lend(timeout), connection::closer{core_}));
+        std::unique_ptr<detail::session, connection::closer>(core_->lend(timeout, where), connection::closer{core_}));
+}
+
+connection pool::acquire_within(std::chrono::milliseconds most, caller where) {
+    return acquire(std::min(most, core_->options().acquire_timeout), where);
+}
+
+void pool::warm_up(std::chrono::milliseconds timeout) {
+    core_->warm_up(timeout);
+}
+
+void pool::resize(std::size_t max_size) {
+    core_->resize(max_size);
+}
+
+std::size_t pool::close(std::chrono::milliseconds patience) {
+    return core_->close(patience);
 }
 
 pool_status pool::status() const {
     return core_->status();
+}
+
+pool_health pool::health() const {
+    return core_->health();
 }
 
 } // namespace tenon

@@ -4,12 +4,14 @@
 
 #include <tenon/core/error.hpp>
 
+#include "session_access.hpp"
+
 namespace tenon {
 
 savepoint::savepoint(transaction& tx) : transaction_(tx) {
     static std::atomic<unsigned long long> number{0};
     name_ = "tenon_" + std::to_string(++number);
-    transaction_.execute("savepoint " + name_);
+    (void)session_access::of(transaction_).run_script("savepoint " + name_);
 }
 
 savepoint::~savepoint() {
@@ -25,7 +27,7 @@ savepoint::~savepoint() {
 void savepoint::release() {
     if (!open_)
         throw usage_error("this savepoint has ended already");
-    transaction_.execute("release savepoint " + name_);
+    (void)session_access::of(transaction_).run_script("release savepoint " + name_);
     open_ = false;
 }
 
@@ -33,7 +35,8 @@ void savepoint::rollback() {
     if (!open_)
         throw usage_error("this savepoint has ended already");
     open_ = false;
-    transaction_.execute("rollback to savepoint " + name_ + "; release savepoint " + name_);
+    (void)session_access::of(transaction_)
+        .run_script("rollback to savepoint " + name_ + "; release savepoint " + name_);
 }
 
 } // namespace tenon

@@ -86,9 +86,15 @@ std::string describe(const statement_context& context) {
     return text;
 }
 
-connection_lost outcome_unknown(const connection_lost& lost) {
-    return connection_lost(std::string(lost.what()) + "; the server may or may not have committed",
-                           {.sqlstate = std::string(lost.sqlstate()), .statement = "commit", .outcome_unknown = true});
+connection_lost outcome_unknown(const connection_lost& lost, std::uint64_t transaction_id) {
+    return connection_lost(std::string(lost.what()) + "; the server may or may not have committed" +
+                               (transaction_id != 0
+                                    ? ": ask commit_status for transaction " + std::to_string(transaction_id)
+                                    : std::string()),
+                           {.sqlstate = std::string(lost.sqlstate()),
+                            .statement = "commit",
+                            .outcome_unknown = true,
+                            .transaction_id = transaction_id});
 }
 
 std::string sentence_of(const PGresult* answer) {

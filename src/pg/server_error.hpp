@@ -27,7 +27,7 @@ struct statement_context {
 [[nodiscard]] std::string describe(const statement_context& context);
 
 /// The same loss, of a COMMIT that was under way.
-[[nodiscard]] connection_lost outcome_unknown(const connection_lost& lost);
+[[nodiscard]] connection_lost outcome_unknown(const connection_lost& lost, std::uint64_t transaction_id);
 
 /// The properties that a failed result carries.
 [[nodiscard]] error_properties properties_of(const PGresult* answer, const statement_context& context);

@@ -33,11 +33,42 @@ std::string_view begin_text(const transaction_options& how) {
 
 } // namespace
 
-session::session(const std::string& conninfo, const connection_options& options)
-    : options_(options), opened_at_(clock::now()) {
+session::session(const std::string& conninfo, const connection_options& options, std::string_view pool)
+    : options_(options), opened_at_(clock::now()), pool_(pool) {
     options.validate();
-    connection_ = dial(conninfo, options.connect_timeout);
+    try {
+        connection_ = dial(conninfo, options.connect_timeout);
+    } catch (const error& failure) {
+        if (observer* const told = options_.observer.get())
+            told->connected({.pool = pool_,
+                             .create = clock::now() - opened_at_,
+                             .error = failure.what(),
+                             .response_status = failure.sqlstate(),
+                             .role = host_role::unknown});
+        throw;
+    }
     mute_notices();
+    if (observer* const told = options_.observer.get())
+        told->connected(
+            {.pool = pool_, .create = clock::now() - opened_at_, .error = {}, .response_status = {}, .role = role()});
+}
+
+host_role session::role() const noexcept {
+    const char* const standby = PQparameterStatus(connection_, "in_hot_standby"); // since PostgreSQL 14
+    if (standby == nullptr)
+        return host_role::unknown;
+    return std::string_view(standby) == "on" ? host_role::replica : host_role::primary;
+}
+
+bool session::answers_ping(clock::time_point until) noexcept {
+    try {
+        statement_deadline_ = until;
+        (void)run_script("");
+        statement_deadline_ = clock::time_point::max();
+        return is_open();
+    } catch (const std::exception&) {
+        return false;
+    }
 }
 
 session::~session() {
@@ -116,6 +147,12 @@ void session::begin(const transaction_options& how) {
     if (PQtransactionStatus(connection_) != PQTRANS_IDLE)
         throw usage_error("this connection is inside a transaction that was not begun by tenon: end that first");
     in_transaction_ = true;
+    keeps_id_ = how.keep_id;
+    transaction_id_ = 0;
+    if (how.deadline.count() > 0)
+        statement_deadline_ = std::min(statement_deadline_, clock::now() + how.deadline);
+    if (options_.observer)
+        began_at_ = clock::now();
     pending_begin_ = begin_text(how);
     first_failure_.clear();
     first_failure_state_.clear();
@@ -126,7 +163,8 @@ bool session::send_begin() {
         return false;
     const bool sent =
         PQsendQueryParams(connection_, pending_begin_.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
-    if (!sent)
+    if (!sent || (keeps_id_ && PQsendQueryParams(connection_, "select pg_catalog.pg_current_xact_id()", 0, nullptr,
+                                                 nullptr, nullptr, nullptr, 0) != 1))
         fail_lost({.operation = "begin"});
     return true;
 }
@@ -135,6 +173,51 @@ void session::take_begin() {
     const statement_context context{.sql = pending_begin_, .operation = "begin"};
     pending_begin_ = {};
     (void)take_answer(context);
+    if (keeps_id_) {
+        const pg_result_ptr id = take_answer({.operation = "id of the transaction"});
+        transaction_id_ = std::strtoull(PQgetvalue(id.get(), 0, 0), nullptr, 10);
+    }
+}
+
+void session::begin_now() {
+    const statement_context context{.operation = "begin"};
+    (void)in_pipeline(context, [&] {
+        if (!send_begin() || PQpipelineSync(connection_) != 1)
+            fail_lost(context);
+        take_begin();
+        return 0;
+    });
+}
+
+void session::fail_unknown(const connection_lost& lost) {
+    tell_end(transaction_event::end::unknown);
+    throw outcome_unknown(lost, transaction_id_);
+}
+
+void session::tell_statement(const statement_context& context, clock::time_point since, std::uint64_t rows,
+                             const error* failure) noexcept {
+    observer* const told = options_.observer.get();
+    if (told == nullptr)
+        return;
+    told->executed({.pool = pool_,
+                    .operation = context.operation,
+                    .collection = context.record != nullptr ? context.record->table : std::string_view(),
+                    .response_status = failure != nullptr ? failure->sqlstate() : std::string_view(),
+                    .failed = failure != nullptr,
+                    .duration = clock::now() - since,
+                    .wait = lease.wait,
+                    .rows = rows,
+                    .role = role()});
+}
+
+result session::run_raw(std::string_view sql) {
+    note_raw_use();
+    return observed({.sql = sql, .operation = "statement"}, [&] { return result(run_script(sql).release()); });
+}
+
+void session::tell_end(transaction_event::end outcome) noexcept {
+    if (observer* const told = options_.observer.get(); told != nullptr)
+        told->ended({.pool = pool_, .outcome = outcome, .duration = clock::now() - began_at_});
 }
 
 void session::commit() {
@@ -142,9 +225,11 @@ void session::commit() {
     if (!pending_begin_.empty()) { // nothing was ever sent
         end_transaction();
         pending_begin_ = {};
+        statement_deadline_ = clock::time_point::max();
+        tell_end(transaction_event::end::committed);
         return;
     }
-    const auto limit = std::exchange(statement_deadline_, clock::time_point::max());
+    statement_deadline_ = clock::time_point::max(); // COMMIT is not cut short
     take_over();
     end_transaction();
     const auto status = PQtransactionStatus(connection_);
@@ -161,12 +246,14 @@ void session::commit() {
     try {
         committed = result(take_answer(context).release());
     } catch (const connection_lost& lost) {
-        throw outcome_unknown(lost);
+        fail_unknown(lost);
     }
-    statement_deadline_ = limit;
     // The server answers COMMIT of a failed transaction with the tag ROLLBACK, and no error.
-    if (committed.command() != "COMMIT")
+    if (committed.command() != "COMMIT") {
+        tell_end(transaction_event::end::rolled_back);
         refuse_commit();
+    }
+    tell_end(transaction_event::end::committed);
 }
 
 void session::refuse_commit() {
@@ -187,7 +274,8 @@ void session::end_transaction() noexcept {
     }
 }
 
-void session::end_lease() noexcept {
+void session::end_lease(pool_options::reset reset) noexcept {
+    statement_deadline_ = clock::time_point::max();
     try {
         take_over();
     } catch (const std::exception&) { // broken, and noted as such
@@ -197,10 +285,24 @@ void session::end_lease() noexcept {
         rollback();
     else if (status != PQTRANS_IDLE) // a statement is still under way
         lost_ = true;
+    const bool raw_use = std::exchange(raw_use_, false);
+    if (reset == pool_options::reset::never || (reset == pool_options::reset::after_raw_sql && !raw_use) || !is_open())
+        return;
+    try {
+        statement_deadline_ = clock::now() + rollback_patience;
+        (void)run_script("set session authorization default; reset all; unlisten *;"
+                         " select pg_catalog.pg_advisory_unlock_all()");
+        statement_deadline_ = clock::time_point::max();
+    } catch (const std::exception&) { // nobody shall have it with somebody else's settings
+        lost_ = true;
+        lost_reason_ = "its settings could not be reset";
+    }
 }
 
 void session::rollback() noexcept {
     statement_deadline_ = clock::time_point::max();
+    if (in_transaction_)
+        tell_end(transaction_event::end::rolled_back);
     end_transaction();
     if (!pending_begin_.empty()) {
         pending_begin_ = {};
@@ -209,11 +311,14 @@ void session::rollback() noexcept {
     if (!is_open() || PQtransactionStatus(connection_) == PQTRANS_IDLE)
         return;
     try {
+        statement_deadline_ = clock::now() + rollback_patience;
         if (occupied_ == occupation::copy_in)
             abort_copy_in();
         else if (occupied_ != occupation::none)
             stop_rows();
+        statement_deadline_ = clock::now() + rollback_patience;
         (void)run_script("rollback");
+        statement_deadline_ = clock::time_point::max();
     } catch (const std::exception&) { // a session that cannot roll back is of no further use
         lost_ = true;
         lost_reason_ = "its transaction could not be rolled back";
@@ -222,6 +327,7 @@ void session::rollback() noexcept {
 
 PGconn* session::lend_raw() {
     require_open();
+    raw_use_ = true;
     if (!pending_begin_.empty())
         (void)run_script("");
     PQsetnonblocking(connection_, 0);
@@ -364,6 +470,8 @@ void session::leave_pipeline(const statement_context& context) {
 pg_result_ptr session::run_script(std::string_view sql) {
     take_over();
     std::string text;
+    if (!pending_begin_.empty() && keeps_id_)
+        begin_now();
     if (!pending_begin_.empty())
         text.append(pending_begin_).append(";");
     text.append(sql);

@@ -21,6 +21,7 @@
 #include <tenon/core/error.hpp>
 #include <tenon/pg/connection.hpp>
 #include <tenon/pg/pipeline.hpp>
+#include <tenon/pg/pool.hpp>
 #include <tenon/pg/result.hpp>
 #include <tenon/pg/statement.hpp>
 
@@ -44,12 +45,23 @@ struct copy_message {
     int size = 0;
 };
 
+/// What a pool keeps with a session.
+struct lease_record {
+    std::chrono::steady_clock::time_point lent_at{};
+    std::chrono::steady_clock::time_point returned_at{};
+    std::chrono::nanoseconds wait{}; ///< of the borrower
+    caller where{};
+    std::size_t place = 0; ///< in the list of lent sessions
+    bool reported = false; ///< as lent for too long
+    bool unwanted = false; ///< its server is not what the pool is for any more
+};
+
 class session {
 public:
     using clock = std::chrono::steady_clock;
 
-    /// Throws connection_failed.
-    session(const std::string& conninfo, const connection_options& options);
+    /// Throws connection_failed. `pool` is its name in events.
+    session(const std::string& conninfo, const connection_options& options, std::string_view pool = {});
     session(const session&) = delete;
     session& operator=(const session&) = delete;
     ~session();
@@ -60,16 +72,28 @@ public:
     [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(connection_); }
     [[nodiscard]] int server_version() const noexcept { return PQserverVersion(connection_); }
     [[nodiscard]] clock::time_point opened_at() const noexcept { return opened_at_; }
+    [[nodiscard]] host_role role() const noexcept;
+    [[nodiscard]] observer* told() const noexcept { return options_.observer.get(); }
+
+    lease_record lease{};
 
     /// Looks at the socket without waiting (about 0.2 us): false when the server has hung up.
     [[nodiscard]] bool seems_alive() noexcept;
+
+    /// A round trip for nothing; false when it is not answered in time.
+    [[nodiscard]] bool answers_ping(clock::time_point until) noexcept;
 
     /// BEGIN, sent together with the first statement. Throws usage_error when a transaction is open.
     void begin(const transaction_options& how);
     void commit();
     void rollback() noexcept;
-    /// Leaves nothing of a borrower's transaction behind, whoever began it.
-    void end_lease() noexcept;
+    /// Leaves nothing of a borrower's transaction behind, whoever began it, nor of what it set.
+    void end_lease(pool_options::reset reset) noexcept;
+    /// Raw SQL or other code may have set something that outlives the transaction.
+    void note_raw_use() noexcept { raw_use_ = true; }
+
+    /// Of the open transaction or the last one, when it keeps its id; else 0.
+    [[nodiscard]] std::uint64_t transaction_id() const noexcept { return transaction_id_; }
 
     /// Prepares, checks and runs a statement.
     result execute(const statement& what, parameters& values);
@@ -109,6 +133,8 @@ public:
         return {.sql = what.sql, .operation = what.operation, .record = what.record};
     }
 
+    /// Raw SQL of the user's.
+    result run_raw(std::string_view sql);
     /// Runs SQL without parameters by the simple protocol; answers what its last statement answered.
     pg_result_ptr run_script(std::string_view sql);
 
@@ -182,11 +208,33 @@ private:
                             std::vector<const server_type*>* trees);
     void cancel() noexcept;
     void drain_pipeline();
+    result take_told(const statement_context& context, clock::time_point sent_at);
     [[noreturn]] void refuse_commit();
     void enter_pipeline();
     void leave_pipeline(const statement_context& context);
     [[nodiscard]] bool send_begin(); // true when a BEGIN was due and is queued
     void take_begin();
+    void begin_now(); // for what cannot follow it in a pipeline
+    [[noreturn]] void fail_unknown(const connection_lost& lost);
+    result execute_once(const statement& what, parameters& values);
+    void tell_end(transaction_event::end outcome) noexcept;
+    void tell_statement(const statement_context& context, clock::time_point since, std::uint64_t rows,
+                        const error* failure) noexcept;
+    /// Tells the observer, if there is one, what became of a statement.
+    template <class Run>
+    result observed(const statement_context& context, Run run) {
+        if (!options_.observer)
+            return run();
+        const auto since = clock::now();
+        try {
+            result answer = run();
+            tell_statement(context, since, answer.empty() ? answer.affected() : answer.size(), nullptr);
+            return answer;
+        } catch (const error& failure) {
+            tell_statement(context, since, 0, &failure);
+            throw;
+        }
+    }
     /// Sends one statement, with BEGIN in front where it is due, and takes its answer: one round trip.
     template <class Send>
     pg_result_ptr exchange(const statement_context& context, Send send) {
@@ -236,7 +284,9 @@ private:
     clock::time_point opened_at_;
     bool lost_ = false;
     clock::time_point statement_deadline_ = clock::time_point::max();
-    bool cancelled_ = false;                                      // by the deadline; until the answer has come
+    bool cancelled_ = false; // by the deadline; until the answer has come
+    static constexpr auto rollback_patience =
+        std::chrono::seconds(5);                                  // a server that cannot even roll back is given up
     static constexpr auto cancel_grace = std::chrono::seconds(1); // for the server to react to a cancellation
     // What occupies the session between calls.
     enum class occupation { none, rows, copy_in, copy_out };
@@ -252,6 +302,8 @@ private:
                                                           " pg_catalog.set_config('cursor_tuple_fraction', '1', true)";
     static constexpr std::string_view restore_planning =
         "select pg_catalog.set_config('cursor_tuple_fraction', $1, true)";
+    clock::time_point bulk_since_{}; // of a stream or COPY, where an observer wants to know
+    std::uint64_t bulk_rows_ = 0;
     std::deque<int> blocks_;      // rows asked for, per block under way
     bool opening_ = false;        // the answers in front of the first block are not taken yet
     bool opening_begins_ = false; // with that of BEGIN
@@ -261,10 +313,16 @@ private:
     std::string lost_reason_;
 
     bool in_transaction_ = false;
+    bool raw_use_ = false;
+    bool keeps_id_ = false;
+    std::uint64_t transaction_id_ = 0;
+    clock::time_point began_at_{};
+    std::string pool_;
     std::string_view pending_begin_{};
     struct queued_statement {
         statement_context context;
         pipeline_answer* answer;
+        clock::time_point sent_at{}; // where an observer wants to know
     };
     std::vector<queued_statement> in_flight_; // statements of a pipeline that are not answered yet
     bool begin_in_flight_ = false;

@@ -251,6 +251,12 @@ void session::check(const statement& what) {
 }
 
 result session::execute(const statement& what, parameters& values) {
+    if (what.record == nullptr || !what.constant)
+        note_raw_use();
+    return observed(context_of(what), [&] { return execute_once(what, values); });
+}
+
+result session::execute_once(const statement& what, parameters& values) {
     take_over();
     const std::string_view begin = pending_begin_;
     for (bool again = false;; again = true) {

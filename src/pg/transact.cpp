@@ -5,44 +5,72 @@
 #include <algorithm>
 #include <exception>
 #include <random>
+#include <string>
 #include <thread>
 
 #include <tenon/core/error.hpp>
+#include <tenon/core/sqlstate.hpp>
 
 namespace tenon::detail {
 
 namespace {
 
-bool retryable(const std::exception_ptr& failure) {
+// Empty when the failure is none that another attempt could mend.
+std::string retryable_state(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
     } catch (const error& ours) {
-        return ours.retryable();
+        return ours.retryable() ? std::string(ours.sqlstate()) : std::string();
     } catch (const pqxx::serialization_failure&) { // thrown by libpqxx code on the same session
-        return true;
+        return std::string(sqlstate::serialization_failure);
     } catch (const pqxx::deadlock_detected&) {
-        return true;
+        return std::string(sqlstate::deadlock_detected);
     } catch (...) {
-        return false;
+        return {};
     }
 }
 
 } // namespace
 
-attempts::attempts(const transaction_options& how) : left_(how.attempts), backoff_(how.backoff) {
+attempts::attempts(const transaction_options& how)
+    : how_(how),
+      backoff_(how.backoff),
+      until_(how.deadline.count() > 0 ? std::chrono::steady_clock::now() + how.deadline
+                                      : std::chrono::steady_clock::time_point::max()) {
     if (how.attempts < 1)
         throw usage_error("transaction_options::attempts must be at least 1");
     if (how.backoff.count() <= 0)
         throw usage_error("transaction_options::backoff must be more than 0");
+    if (how.deadline.count() < 0)
+        throw usage_error("transaction_options::deadline must not be negative; 0 sets none");
 }
 
-void attempts::next_or_rethrow() {
-    if (--left_ <= 0 || !retryable(std::current_exception()))
+transaction_options attempts::options() const {
+    if (until_ == std::chrono::steady_clock::time_point::max())
+        return how_;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now());
+    if (left.count() <= 0)
+        throw deadline_exceeded("transact: the deadline has passed before attempt " + std::to_string(number_));
+    transaction_options options = how_;
+    options.deadline = left;
+    return options;
+}
+
+void attempts::next_or_rethrow(observer* told) {
+    const std::exception_ptr failure = std::current_exception();
+    const std::string state = retryable_state(failure);
+    if (number_ >= how_.attempts || state.empty())
         throw;
     thread_local std::minstd_rand random{std::random_device{}()};
     using std::chrono::microseconds;
     std::uniform_int_distribution<microseconds::rep> pause(0, microseconds(backoff_).count());
-    std::this_thread::sleep_for(microseconds(pause(random)));
+    const microseconds chosen(pause(random));
+    if (std::chrono::steady_clock::now() + chosen >= until_)
+        throw; // the failure tells more than a missed deadline would
+    if (told != nullptr)
+        told->retried({.attempt = number_, .response_status = state, .pause = chosen});
+    std::this_thread::sleep_for(chosen);
+    ++number_;
     backoff_ = std::min(2 * backoff_, std::chrono::milliseconds(1000));
 }
 

@@ -1,7 +1,10 @@
 #include <tenon/pg/transaction.hpp>
 
-#include <cstdlib>
+#include <algorithm>
+#include <array>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <tenon/pg/pool.hpp>
 
@@ -15,8 +18,9 @@ transaction::transaction(connection& on, const transaction_options& how) : sessi
     session_->begin(how);
 }
 
-transaction::transaction(pool& from, const transaction_options& how)
-    : leased_(from.acquire()), session_(leased_->session_.get()) {
+transaction::transaction(pool& from, const transaction_options& how, caller where)
+    : leased_(how.deadline.count() > 0 ? from.acquire_within(how.deadline, where) : from.acquire(where)),
+      session_(leased_->session_.get()) {
     session_->begin(how);
 }
 
@@ -33,7 +37,90 @@ void transaction::commit() {
     require_open();
     open_ = false;
     session_->commit();
+    committed();
 }
+
+void transaction::committed() {
+    stored_ = true;
+    for (const auto& action : std::exchange(on_commit_, {}))
+        action();
+}
+
+std::uint64_t transaction::id() const noexcept {
+    return session_->transaction_id();
+}
+
+void transaction::set_local(std::string_view name, std::string_view value) {
+    static constexpr statement what{.sql = "select pg_catalog.set_config($1, $2, true)",
+                                    .operation = "set local",
+                                    .parameters = shapes_of<std::string_view, std::string_view>};
+    parameter_list<2> values;
+    values.add(name);
+    values.add(value);
+    (void)execute(what, values);
+}
+
+void transaction::act_as_tenant(std::string_view tenant) {
+    // Who may pass a policy by: manual, section 5.8.
+    static constexpr statement what{
+        .sql = "select pg_catalog.set_config('tenon.tenant', $1, true),"
+               " coalesce((select rolname::text from pg_catalog.pg_roles where rolname = current_user"
+               "  and (rolsuper or rolbypassrls)), ''),"
+               " coalesce((select string_agg(oid::regclass::text, ', ' order by relname) from pg_catalog.pg_class"
+               "  where relrowsecurity and not relforcerowsecurity"
+               "  and pg_catalog.pg_has_role(current_user, relowner, 'usage')), '')",
+        .operation = "act as tenant",
+        .parameters = shapes_of<std::string_view>,
+        .results = shapes_of<std::string_view, std::string_view, std::string_view>};
+    parameter_list<1> values;
+    values.add(tenant);
+    const result rows = execute(what, values);
+    std::array<wire_value, 3> found;
+    rows.row(0, found);
+    if (const std::string_view role = found[1].bytes(); !role.empty())
+        throw tenant_not_isolated("role " + std::string(role) +
+                                  " passes row-level security by (superuser or BYPASSRLS): connect as another one");
+    if (const std::string_view tables = found[2].bytes(); !tables.empty())
+        throw tenant_not_isolated(
+            "the role owns tables whose row-level security does not bind their owner: " + std::string(tables) +
+            "; alter table ... force row level security, or connect as another role");
+}
+
+commit_state commit_status(transaction& tx, std::uint64_t id, std::chrono::milliseconds patience) {
+    static constexpr statement what{.sql = "select coalesce(pg_catalog.pg_xact_status($1::text::xid8), '')",
+                                    .operation = "commit status",
+                                    .parameters = shapes_of<std::string>,
+                                    .results = shapes_of<std::string_view>};
+    if (id == 0)
+        throw usage_error("commit_status needs the id of a transaction: begin it with transaction_options::keep_id");
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (auto pause = std::chrono::milliseconds(1);; pause = std::min(2 * pause, std::chrono::milliseconds(100))) {
+        parameter_list<1> values;
+        const std::string text = std::to_string(id);
+        values.add(text);
+        const result rows = tx.execute(what, values);
+        std::array<wire_value, 1> answer;
+        rows.row(0, answer);
+        const std::string_view state = answer[0].bytes();
+        if (state == "committed")
+            return commit_state::committed;
+        if (state == "aborted")
+            return commit_state::rolled_back;
+        if (state.empty())
+            return commit_state::forgotten;
+        if (std::chrono::steady_clock::now() + pause >= until)
+            return commit_state::in_progress;
+        std::this_thread::sleep_for(pause);
+    }
+}
+
+namespace detail {
+
+observer* observer_of(const connection& of) noexcept {
+    return of.session_ ? of.session_->told() : nullptr;
+}
+
+} // namespace detail
 
 void transaction::rollback() noexcept {
     if (open_)
@@ -43,7 +130,7 @@ void transaction::rollback() noexcept {
 
 std::uint64_t transaction::execute(std::string_view sql) {
     require_open();
-    return std::strtoull(PQcmdTuples(session_->run_script(sql).get()), nullptr, 10);
+    return session_->run_raw(sql).affected();
 }
 
 result transaction::execute(const statement& what, parameters& values) {

@@ -6,6 +6,7 @@
 // may hold values: do not log them blindly.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,6 +26,7 @@ struct error_properties {
     std::string where{};          ///< server's CONTEXT: the function or trigger it happened in; may hold values, too
     std::string server_message{}; ///< the server's sentence as it came; may hold values, too
     bool outcome_unknown = false;
+    std::uint64_t transaction_id = 0; ///< of a transaction with `keep_id`; 0 when it is not known
 };
 
 class error : public std::runtime_error {
@@ -48,6 +50,9 @@ public:
     /// True when the server may or may not have committed: the connection was lost while COMMIT was
     /// under way. Never retried by tenon.
     [[nodiscard]] bool outcome_unknown() const noexcept { return properties_->outcome_unknown; }
+
+    /// The server's number of the transaction, for `commit_status`; 0 without transaction_options::keep_id.
+    [[nodiscard]] std::uint64_t transaction_id() const noexcept { return properties_->transaction_id; }
 
 private:
     std::shared_ptr<const error_properties> properties_; // shared: copying an exception must not throw
@@ -100,6 +105,11 @@ class pool_timeout : public error {
     using error::error;
 };
 
+/// The pool was closed: it lends nothing any more.
+class pool_closed : public error {
+    using error::error;
+};
+
 /// Record and table do not fit: no such table or column, or another type. Lists every mismatch at once.
 class schema_mismatch : public error {
     using error::error;
@@ -132,6 +142,11 @@ class row_not_found : public error {
 
 /// One row was asked for and there are more.
 class too_many_rows : public error {
+    using error::error;
+};
+
+/// Row-level security would not hold: the role bypasses it, or owns a table that does not force it on owners.
+class tenant_not_isolated : public error {
     using error::error;
 };
 

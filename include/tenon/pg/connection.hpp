@@ -10,13 +10,19 @@
 #include <string_view>
 #include <utility>
 
+#include <tenon/core/observer.hpp>
+#include <tenon/pg/caller.hpp>
 #include <tenon/pg/transact.hpp>
 
 namespace tenon {
 
+class connection;
+
 namespace detail {
+[[nodiscard]] observer* observer_of(const connection& of) noexcept;
 class session;
 class pool_core;
+
 } // namespace detail
 
 /// How a session is opened. Settings that the connection string gives itself win over the ones here.
@@ -33,6 +39,9 @@ struct connection_options {
     /// Prepared statements kept per session; the least recently used is dropped beyond it. 0 prepares nothing on
     /// the server: for poolers that hand each transaction another session (PgBouncer in transaction mode).
     std::size_t statement_cache = 256;
+
+    /// Told what the session does: see core/observer.hpp. Nothing is measured without one.
+    std::shared_ptr<tenon::observer> observer{};
 
     /// Throws usage_error naming the member and the rule it breaks.
     void validate() const;
@@ -57,22 +66,25 @@ public:
     [[nodiscard]] int backend_pid() const noexcept;
     /// As PostgreSQL numbers it: 150004 is 15.4.
     [[nodiscard]] int server_version() const noexcept;
+    /// As the server last said it: a promotion is heard of with the next statement.
+    [[nodiscard]] host_role role() const noexcept;
 
     /// Runs `body(transaction&)` in a transaction, commits, and returns what it returned. Runs it AGAIN after
     /// a serialization failure or deadlock: it must not do anything that cannot be undone by a rollback.
     /// Throws what `body` throws, after a rollback; failed_transaction when a failed statement was ignored.
     template <class Body>
-    decltype(auto) transact(Body&& body) {
-        return detail::transact(*this, transaction_options{}, std::forward<Body>(body));
+    decltype(auto) transact(Body&& body, caller where = caller::here()) {
+        return detail::transact(*this, transaction_options{}, std::forward<Body>(body), where);
     }
     template <class Body>
-    decltype(auto) transact(const transaction_options& how, Body&& body) {
-        return detail::transact(*this, how, std::forward<Body>(body));
+    decltype(auto) transact(const transaction_options& how, Body&& body, caller where = caller::here()) {
+        return detail::transact(*this, how, std::forward<Body>(body), where);
     }
 
 private:
     friend class transaction;
     friend class pool;
+    friend observer* detail::observer_of(const connection& of) noexcept;
     friend class detail::pool_core;
 
     struct closer {

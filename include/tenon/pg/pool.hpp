@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,10 +18,15 @@
 
 namespace tenon {
 
+/// Lengths of time are in milliseconds.
 struct pool_options {
     /// Most sessions at once; 1 to 10,000. About twice the server's cores for all processes together
-    /// serves most loads; more sessions queue inside the server instead of here.
+    /// serves most loads; more sessions queue inside the server instead of here. `pool::resize` changes it later.
     std::size_t max_size = 8;
+
+    /// Sessions that are opened from the start and kept open; 0 to `max_size`. Raise it where the first requests after
+    /// a start must not pay for connecting; `pool::warm_up` waits for them.
+    std::size_t min_size = 0;
 
     /// Longest wait for a connection, more than 0. Keep it below the deadline of the caller's own callers.
     std::chrono::milliseconds acquire_timeout{5'000};
@@ -29,7 +35,28 @@ struct pool_options {
     /// it; 0 keeps them. Lower it where servers change behind a name or backends grow.
     std::chrono::milliseconds max_lifetime{std::chrono::minutes{30}};
 
-    /// How each session is opened.
+    /// A session that was idle for longer is asked for a sign of life before it is lent (a round trip); 0 never. The
+    /// socket is looked at in any case; lower it where firewalls forget connections silently.
+    std::chrono::milliseconds ping_after{std::chrono::seconds{30}};
+
+    /// A connection that is lent for longer is reported to the observer, once, with the place that acquired it; 0
+    /// never. Set it a little above the longest honest transaction. A timed-out wait names the oldest one in any case.
+    std::chrono::milliseconds leak_after{0};
+
+    /// What is undone when a connection comes back after raw SQL or libpqxx code used it: SET, SET ROLE, SET SESSION
+    /// AUTHORIZATION, LISTEN and session-level advisory locks, by one round trip. Repositories set nothing, so they
+    /// cost none. Switch it off where no raw SQL ever sets anything; `always` where functions or triggers do.
+    enum class reset { never, after_raw_sql, always } reset_on_return = reset::after_raw_sql;
+
+    /// Called with each new session before it is lent, on a thread of the pool's. When it throws, the session counts as
+    /// one that could not be opened. What it SETs is lost when `reset_on_return` resets: give settings in the
+    /// connection string (`options=-csearch_path=app`), and use it for what lasts, such as loading a library.
+    std::function<void(connection&)> after_connect{};
+
+    /// The pool's name in events and metrics.
+    std::string name{};
+
+    /// How each session is opened; its observer is told of the pool's events, too.
     connection_options connection{};
 
     /// Throws usage_error naming the member and the rule it breaks.
@@ -42,11 +69,29 @@ struct pool_status {
     std::size_t idle;       ///< open and free
     std::size_t connecting; ///< being opened
     std::size_t waiting;    ///< threads in the queue
+    std::size_t max_size;
 };
+
+/// How the pool fares, from what it saw last.
+struct pool_health {
+    enum class condition {
+        ready,
+        degraded, ///< serves, but sessions cannot be opened, or borrowers have to wait
+        down      ///< has no session and cannot open one, or was closed
+    } state = condition::ready;
+    std::string reason{};                        ///< a sentence; empty when ready
+    std::string last_error{};                    ///< of the last session that could not be opened, ever
+    std::chrono::system_clock::time_point since; ///< when the state began
+};
+
+class pool;
+namespace detail {
+[[nodiscard]] observer* observer_of(const pool& of) noexcept;
+}
 
 class pool {
 public:
-    /// Opens nothing yet: sessions are opened as they are asked for.
+    /// Opens nothing yet, but for `min_size`: sessions are opened as they are asked for.
     /// Throws connection_failed when the connection string cannot be read, usage_error for options.
     explicit pool(std::string_view conninfo, const pool_options& options = {});
     pool(const pool&) = delete;
@@ -54,24 +99,42 @@ public:
     /// Closes idle sessions; lent ones are closed when they come back, which may be later.
     ~pool();
 
-    /// Lends a connection. Throws pool_timeout, which tells what the pool looked like and why the last
-    /// session could not be opened.
-    [[nodiscard]] connection acquire();
-    [[nodiscard]] connection acquire(std::chrono::milliseconds timeout);
+    /// Lends a connection. Throws pool_timeout, which tells what the pool looked like, who holds a connection longest
+    /// and why the last session could not be opened; pool_closed.
+    [[nodiscard]] connection acquire(caller where = caller::here());
+    [[nodiscard]] connection acquire(std::chrono::milliseconds timeout, caller where = caller::here());
+
+    /// Waits until `min_size` sessions are open. Throws pool_timeout.
+    void warm_up(std::chrono::milliseconds timeout);
+
+    /// Changes `max_size`. Surplus sessions are closed, lent ones when they come back. Throws usage_error.
+    void resize(std::size_t max_size);
+
+    /// Lends nothing any more, closes idle sessions and waits for lent ones. Returns how many had not come back by
+    /// then; they are closed when they do. Waiters and later borrowers get pool_closed.
+    std::size_t close(std::chrono::milliseconds patience);
 
     [[nodiscard]] pool_status status() const;
 
+    /// Asks no server: cheap enough for every request of a readiness probe.
+    [[nodiscard]] pool_health health() const;
+
     /// As `connection::transact`; each attempt takes a connection of its own.
     template <class Body>
-    decltype(auto) transact(Body&& body) {
-        return detail::transact(*this, transaction_options{}, std::forward<Body>(body));
+    decltype(auto) transact(Body&& body, caller where = caller::here()) {
+        return detail::transact(*this, transaction_options{}, std::forward<Body>(body), where);
     }
     template <class Body>
-    decltype(auto) transact(const transaction_options& how, Body&& body) {
-        return detail::transact(*this, how, std::forward<Body>(body));
+    decltype(auto) transact(const transaction_options& how, Body&& body, caller where = caller::here()) {
+        return detail::transact(*this, how, std::forward<Body>(body), where);
     }
 
 private:
+    friend class transaction;
+    friend observer* detail::observer_of(const pool& of) noexcept;
+    /// As `acquire`, at most for as long.
+    [[nodiscard]] connection acquire_within(std::chrono::milliseconds most, caller where);
+
     detail::pool_core* core_; // counted by hand: it outlives the pool while a connection is lent
 };
 

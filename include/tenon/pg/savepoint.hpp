@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include <tenon/pg/transaction.hpp>
 
@@ -29,5 +30,18 @@ private:
     std::string name_;
     bool open_ = true;
 };
+
+template <class Body>
+decltype(auto) transaction::transact(Body&& body) {
+    savepoint part(*this);
+    if constexpr (std::is_void_v<std::invoke_result_t<Body&, transaction&>>) {
+        body(*this);
+        part.release();
+    } else {
+        decltype(auto) made = body(*this);
+        part.release();
+        return made;
+    }
+}
 
 } // namespace tenon

@@ -5,6 +5,9 @@
 #include <type_traits>
 #include <utility>
 
+#include <tenon/core/observer.hpp>
+#include <tenon/pg/caller.hpp>
+
 namespace tenon {
 
 class transaction;
@@ -25,6 +28,16 @@ struct transaction_options {
     /// For `transact`: longest pause before the second attempt; doubles with each further one, up to a second. The
     /// pause is drawn evenly from zero to it ("full jitter"), so that rivals part. More than 0.
     std::chrono::milliseconds backoff{10};
+
+    /// Longest time for the whole: all attempts of `transact` with the wait for a connection and the pauses between, or
+    /// an explicit transaction from its begin. A statement that is under way then is cancelled (see pg/deadline.hpp);
+    /// COMMIT is not cut short. 0 sets none; set it below the patience of whoever waits for the answer.
+    std::chrono::milliseconds deadline{0};
+
+    /// Asks the server for the transaction's id along with its first statement, which makes it an id even of one that
+    /// only reads: `transaction::id` and `error::transaction_id` tell it, and `commit_status` what became of it. Set it
+    /// where an unknown outcome must be found out.
+    bool keep_id = false;
 };
 
 namespace detail {
@@ -36,15 +49,21 @@ public:
     explicit attempts(const transaction_options& how);
 
     /// Call while an exception is handled: pauses when another attempt is due, rethrows when not.
-    void next_or_rethrow();
+    void next_or_rethrow(observer* told);
+
+    [[nodiscard]] int number() const noexcept { return number_; }
+    /// The options for this attempt: with what is left of the deadline. Throws deadline_exceeded when nothing is.
+    [[nodiscard]] transaction_options options() const;
 
 private:
-    int left_;
+    const transaction_options& how_;
+    int number_ = 1;
     std::chrono::milliseconds backoff_;
+    std::chrono::steady_clock::time_point until_;
 };
 
 template <class Source, class Body>
-decltype(auto) transact(Source& source, const transaction_options& how, Body&& body);
+decltype(auto) transact(Source& source, const transaction_options& how, Body&& body, caller where);
 
 } // namespace detail
 } // namespace tenon

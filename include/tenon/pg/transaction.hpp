@@ -4,10 +4,14 @@
 // transaction costs nothing. Used by one thread at a time; at most one per connection is open.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <tenon/codec/codecs.hpp>
 #include <tenon/codec/parameters.hpp>
@@ -26,7 +30,7 @@ public:
     explicit transaction(connection& on, const transaction_options& how = {});
 
     /// On a connection of the pool, held until the end of the scope. Throws pool_timeout.
-    explicit transaction(pool& from, const transaction_options& how = {});
+    explicit transaction(pool& from, const transaction_options& how = {}, caller where = caller::here());
 
     transaction(const transaction&) = delete;
     transaction& operator=(const transaction&) = delete;
@@ -42,6 +46,33 @@ public:
 
     /// True until commit or rollback.
     [[nodiscard]] bool is_open() const noexcept { return open_; }
+
+    /// Which attempt of `transact` this is, from 1.
+    [[nodiscard]] int attempt() const noexcept { return attempt_; }
+
+    /// The server's number of this transaction, once its first statement was answered; 0 without
+    /// transaction_options::keep_id.
+    [[nodiscard]] std::uint64_t id() const noexcept;
+
+    /// Runs `body(transaction&)` behind a savepoint and returns what it returned. What it did is undone when it throws,
+    /// and the outer transaction goes on. It is not run again: retries are the outermost transaction's.
+    template <class Body>
+    decltype(auto) transact(Body&& body);
+
+    /// Calls `action` once this transaction has been committed for sure, in order; never after a rollback or an unknown
+    /// outcome. An exception of an action leaves `commit()`, and the actions behind it are not called.
+    void on_commit(std::function<void()> action) { on_commit_.push_back(std::move(action)); }
+
+    /// Sets a parameter of the session until the end of this transaction: `tx.set_local("statement_timeout", "2s")`.
+    /// Throws what a failing statement throws.
+    void set_local(std::string_view name, std::string_view value);
+
+    /// Lets row-level security see `tenant` as current_setting('tenon.tenant') until the end of this transaction.
+    /// Outside of it the setting is absent or empty: write policies as
+    /// `tenant_id = nullif(current_setting('tenon.tenant', true), '')::uuid`, which then show no row.
+    /// Throws tenant_not_isolated when the current role is a superuser, has BYPASSRLS, or owns a table with row-level
+    /// security that does not FORCE it.
+    void act_as_tenant(std::string_view tenant);
 
     /// Runs SQL without parameters, several statements if they are separated by `;`. Returns the number of
     /// rows that the last of them touched.
@@ -84,21 +115,60 @@ private:
     friend class savepoint;
     friend class tenon::pipeline;
     friend struct session_access;
+    template <class Source, class Body>
+    friend decltype(auto) detail::transact(Source& source, const transaction_options& how, Body&& body, caller where);
 
     void require_open() const;
+    void committed(); // stored for sure: the actions that wait for it are due
 
     std::optional<connection> leased_;
     detail::session* session_;
     bool open_ = true;
+    bool stored_ = false;
+    int attempt_ = 1;
+    std::vector<std::function<void()>> on_commit_;
 };
+
+/// What became of a transaction.
+enum class commit_state {
+    committed,
+    rolled_back,
+    in_progress, ///< the server has not noticed the loss of its client yet: ask again
+    forgotten,   ///< too old for the server to know
+};
+
+/// Asks the server for the outcome of a transaction with transaction_options::keep_id, from `error::transaction_id` or
+/// `transaction::id`; waits up to `patience` while it is in progress. To be asked of the primary.
+/// Throws usage_error for id 0; what a failing statement throws.
+[[nodiscard]] commit_state commit_status(transaction& tx, std::uint64_t id,
+                                         std::chrono::milliseconds patience = std::chrono::seconds(5));
 
 namespace detail {
 
+inline transaction begin(connection& on, const transaction_options& how, caller) {
+    return transaction(on, how);
+}
+inline transaction begin(pool& from, const transaction_options& how, caller where) {
+    return transaction(from, how, where);
+}
+[[nodiscard]] observer* observer_of(const connection& of) noexcept;
+[[nodiscard]] observer* observer_of(const pool& of) noexcept;
+
+/// Takes over whether the transaction was stored, however its scope is left.
+struct stored_guard {
+    const bool& stored;
+    bool& out;
+    ~stored_guard() { out = stored; }
+};
+
 template <class Source, class Body>
-decltype(auto) transact(Source& source, const transaction_options& how, Body&& body) {
+decltype(auto) transact(Source& source, const transaction_options& how, Body&& body, caller where) {
+    bool stored = false; // then a failure is that of an action behind the commit: not to be run again
     for (attempts attempt(how);;) {
         try {
-            transaction tx(source, how);
+            transaction tx = begin(source, attempt.options(), where);
+            tx.attempt_ = attempt.number();
+            const stored_guard guard{tx.stored_, stored};
             if constexpr (std::is_void_v<std::invoke_result_t<Body&, transaction&>>) {
                 body(tx);
                 if (tx.is_open()) // a pipeline may have committed already
@@ -111,10 +181,14 @@ decltype(auto) transact(Source& source, const transaction_options& how, Body&& b
                 return answer;
             }
         } catch (...) {
-            attempt.next_or_rethrow();
+            if (stored)
+                throw;
+            attempt.next_or_rethrow(observer_of(source));
         }
     }
 }
 
 } // namespace detail
 } // namespace tenon
+
+#include <tenon/pg/savepoint.hpp> // what transaction::transact stands on

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -235,4 +237,177 @@ TEST_CASE("many threads share few connections, each used by one at a time") {
     CHECK(after.active == 0);
     CHECK(after.idle <= 4);
     CHECK(after.waiting == 0);
+}
+
+TEST_CASE("min_size sessions are there after warm_up, and a dead one is replaced") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 4, .min_size = 2}};
+    db.warm_up(10s);
+    CHECK(db.status().idle == 2);
+    end_backend(database.url(), [&] { return db.acquire().backend_pid(); }());
+    db.transact([](transaction& tx) { tx.execute("select 1"); });
+    CHECK(eventually([&] { return db.status().idle == 2; }));
+}
+
+TEST_CASE("warm_up gives up in time, with the reason") {
+    testing::cluster server;
+    const std::string url = server.url();
+    server.stop();
+    pool db{url, {.min_size = 1}};
+    CHECK_THROWS_WITH(db.warm_up(200ms), ContainsSubstring("the last session could not be opened"));
+}
+
+TEST_CASE("after_connect sees every new session before it is lent, and may refuse it") {
+    const testing::test_database database;
+    std::atomic<int> seen{0};
+    pool db{database.url(), {.max_size = 2, .after_connect = [&seen](connection& fresh) {
+                                 fresh.transact([](transaction& tx) { tx.execute("create temp table mine (n int)"); });
+                                 ++seen;
+                             }}};
+    db.transact([](transaction& tx) { tx.execute("insert into mine values (1)"); });
+    CHECK(seen == 1);
+
+    pool refusing{database.url(), {.acquire_timeout = 100ms, .after_connect = [](connection&) {
+                                       throw std::runtime_error("not this one");
+                                   }}};
+    CHECK_THROWS_WITH(refusing.acquire(), ContainsSubstring("not this one"));
+}
+
+TEST_CASE("a wait in vain names the place that holds a connection longest") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 1, .acquire_timeout = 20ms}};
+    const connection held = db.acquire(30s);
+    CHECK_THROWS_WITH(db.acquire(), ContainsSubstring("the oldest was lent") && ContainsSubstring("pool_pgtest.cpp:"));
+}
+
+namespace {
+
+struct leak_log : observer {
+    std::mutex mutex{};
+    std::vector<leak_event> seen{};
+    void leaked(const leak_event& event) noexcept override {
+        const std::lock_guard lock(mutex);
+        seen.push_back(event);
+    }
+    std::size_t count() {
+        const std::lock_guard lock(mutex);
+        return seen.size();
+    }
+};
+
+} // namespace
+
+TEST_CASE("a connection that is held too long is reported once, with its place") {
+    const testing::test_database database;
+    const auto log = std::make_shared<leak_log>();
+    pool db{database.url(), {.leak_after = 20ms, .name = "main", .connection = {.observer = log}}};
+    {
+        const connection held = db.acquire();
+        REQUIRE(eventually([&] { return log->count() == 1; }));
+        const connection other = db.acquire();
+        REQUIRE(eventually([&] { return log->count() == 2; })); // each once
+    }
+    const connection quick = db.acquire();
+    CHECK(std::string_view(log->seen[0].file).ends_with("pool_pgtest.cpp"));
+    CHECK(log->seen[0].line > 0);
+    CHECK(log->seen[0].held >= 20ms);
+    CHECK(log->seen[0].pool == "main");
+}
+
+TEST_CASE("a pool that shrinks closes what is surplus, and one that grows serves those who wait") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 2}};
+    auto one = std::make_unique<connection>(db.acquire());
+    auto two = std::make_unique<connection>(db.acquire());
+    std::atomic<bool> served{false};
+    std::jthread waiter([&] {
+        const connection three = db.acquire(30s);
+        served = true;
+    });
+    REQUIRE(eventually([&] { return db.status().waiting == 1; }));
+    db.resize(3);
+    CHECK(eventually([&] { return served.load(); }));
+    waiter.join();
+    db.resize(1);
+    one.reset();
+    two.reset();
+    CHECK(db.status().idle + db.status().active == 1);
+    CHECK_THROWS_AS(db.resize(0), usage_error);
+}
+
+TEST_CASE("close waits for borrowers, refuses new ones, and says who did not come back") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 2}};
+    auto late = std::make_unique<connection>(db.acquire());
+    CHECK(db.close(20ms) == 1);
+    CHECK_THROWS_AS(db.acquire(), pool_closed);
+    CHECK(db.health().state == pool_health::condition::down);
+    std::jthread returner([&] { late.reset(); });
+    CHECK(db.close(30s) == 0);
+    CHECK(db.status().idle == 0);
+}
+
+TEST_CASE("closing wakes those who wait") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 1}};
+    auto held = std::make_unique<connection>(db.acquire());
+    std::atomic<bool> refused{false};
+    std::jthread waiter([&] {
+        try {
+            (void)db.acquire(30s);
+        } catch (const pool_closed&) {
+            refused = true;
+        }
+    });
+    REQUIRE(eventually([&] { return db.status().waiting == 1; }));
+    (void)db.close(0ms);
+    CHECK(eventually([&] { return refused.load(); }));
+}
+
+TEST_CASE("health tells ready, degraded and down, with reason, error and time, and asks no server") {
+    using enum pool_health::condition;
+    testing::cluster server;
+    pool db{server.url(), {.max_size = 1, .acquire_timeout = 100ms}};
+    CHECK(db.health().state == ready);
+    {
+        const connection held = db.acquire(30s);
+        CHECK(db.health().state == ready);
+        CHECK_THROWS_AS(db.acquire(), pool_timeout);
+        CHECK(db.health().state == ready); // nobody waits any more
+        std::jthread waiter([&] { CHECK_THROWS_AS(db.acquire(500ms), pool_timeout); });
+        REQUIRE(eventually([&] { return db.status().waiting == 1; }));
+        CHECK(db.health().state == degraded);
+        CHECK_THAT(db.health().reason, ContainsSubstring("all 1 connections are lent"));
+    }
+    const auto before = std::chrono::system_clock::now();
+    server.stop();
+    CHECK_THROWS_AS(db.acquire(), pool_timeout);
+    const pool_health lost = db.health();
+    CHECK(lost.state == down);
+    CHECK_THAT(lost.last_error, ContainsSubstring("cannot connect"));
+    CHECK(lost.since >= before);
+    server.start();
+    db.transact([](transaction& tx) { tx.execute("select 1"); });
+    CHECK(db.health().state == ready);
+    CHECK_FALSE(db.health().last_error.empty());
+}
+
+TEST_CASE("options are validated by member and rule") {
+    const auto refused = [](pool_options options, const char* member) {
+        CHECK_THROWS_WITH(pool("postgresql:///x", options), ContainsSubstring(member));
+    };
+    refused({.max_size = 0}, "pool_options::max_size");
+    refused({.max_size = 1, .min_size = 2}, "pool_options::min_size");
+    refused({.acquire_timeout = 0ms}, "pool_options::acquire_timeout");
+    refused({.max_lifetime = -1ms}, "pool_options::max_lifetime");
+    refused({.ping_after = -1ms}, "pool_options::ping_after");
+    refused({.leak_after = -1ms}, "pool_options::leak_after");
+}
+
+TEST_CASE("a session that was idle for long is asked for a sign of life before it is lent") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 1, .ping_after = 1ms}};
+    const int first = db.acquire().backend_pid();
+    std::this_thread::sleep_for(5ms); // the point is the idleness itself
+    CHECK(db.acquire().backend_pid() == first);
 }
