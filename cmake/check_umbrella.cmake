@@ -3,7 +3,7 @@
 # Except those a program opts in to, because they cost compile time or pull in a third-party header, and the
 # internal ones in detail folders, which their owners include.
 cmake_minimum_required(VERSION 3.25)
-set(opt_in "^tenon/(codec/json\\.hpp|pg/pqxx_interop\\.hpp|testing/.*|.*/detail/.*)$")
+set(opt_in "^tenon/(codec/json\\.hpp|pg/pqxx_interop\\.hpp|prometheus/.*|testing/.*|.*/detail/.*)$")
 
 set(queue tenon/tenon.hpp)
 set(reached tenon/tenon.hpp)

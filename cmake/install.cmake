@@ -6,11 +6,18 @@ set(tenon_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tenon)
 # Shared libraries are found beside the program, wherever the prefix is moved to.
 file(RELATIVE_PATH tenon_bin_to_lib "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
 set_target_properties(tenon_ephemeral PROPERTIES INSTALL_RPATH "$ORIGIN/${tenon_bin_to_lib}")
-set_target_properties(tenon tenon_testing PROPERTIES INSTALL_RPATH "$ORIGIN")
+set_target_properties(tenon tenon_testing ${tenon_optional_libraries} PROPERTIES INSTALL_RPATH "$ORIGIN")
 install(TARGETS tenon tenon_testing tenon_ephemeral EXPORT tenon-targets)
-install(DIRECTORY include/tenon TYPE INCLUDE)
+install(DIRECTORY include/tenon TYPE INCLUDE PATTERN include/tenon/prometheus EXCLUDE)
 install(FILES LICENSE TYPE DOC)
 install(EXPORT tenon-targets NAMESPACE tenon:: DESTINATION ${tenon_cmake_dir})
+
+# Exported by itself: whoever does not use it needs no prometheus-cpp to find tenon.
+if(TARGET tenon_prometheus)
+    install(TARGETS tenon_prometheus EXPORT tenon-prometheus-targets)
+    install(DIRECTORY include/tenon/prometheus DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tenon)
+    install(EXPORT tenon-prometheus-targets NAMESPACE tenon:: DESTINATION ${tenon_cmake_dir})
+endif()
 
 # A static tenon leaves its private libraries to the final link, a shared one has taken them in.
 get_target_property(tenon_type tenon TYPE)

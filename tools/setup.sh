@@ -46,6 +46,7 @@ has() {
         postgresql) [ -n "$(server_bin initdb)" ] ;;
         libpq-dev) has_header libpq-fe.h ;;
         nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
+        prometheus-cpp-dev) has_header prometheus/registry.h ;;
         libbenchmark-dev) has_header benchmark/benchmark.h ;;
         libsoci-dev) has_header soci/soci.h ;;
         libboost-dev) has_header boost/fusion/algorithm/iteration/for_each.hpp ;; # what SOCI includes
@@ -104,7 +105,7 @@ install_packages() {
     local group=$1 wanted missing=() package
     wanted="g++ cmake ninja-build libpq-dev postgresql nlohmann-json3-dev"
     case $group in
-        test) wanted+=" ccache pkg-config" ;;
+        test) wanted+=" ccache pkg-config prometheus-cpp-dev" ;;
         bench) wanted+=" libbenchmark-dev valgrind libsoci-dev libboost-dev" ;;
         asan) wanted+=" ccache pkg-config clang libclang-rt-dev" ;;
         tidy) wanted+=" $clang_tidy" ;;

@@ -209,8 +209,8 @@ void session::open_cursor(const statement& what, parameters& values) {
     opening_begins_ = send_begin();
     pending_begin_ = {};
     opening_ = true;
-    for (const std::string_view step : {stream_savepoint, plan_for_all_rows})
-        if (PQsendQueryParams(connection_, step.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
+    for (const char* const step : {stream_savepoint, plan_for_all_rows})
+        if (PQsendQueryParams(connection_, step, 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
             fail_lost(context);
     if (!send_with(declare, *ready, values))
         fail_lost(context);
@@ -262,9 +262,8 @@ bool session::next_block(result& block, const statement_context& context) {
 void session::close_cursor(const statement_context& context) {
     const char* const fraction = cursor_fraction_.c_str();
     if (PQsendQueryParams(connection_, "close tenon_stream", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1 ||
-        PQsendQueryParams(connection_, restore_planning.data(), 1, nullptr, &fraction, nullptr, nullptr, 0) != 1 ||
-        PQsendQueryParams(connection_, release_stream_savepoint.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) !=
-            1 ||
+        PQsendQueryParams(connection_, restore_planning, 1, nullptr, &fraction, nullptr, nullptr, 0) != 1 ||
+        PQsendQueryParams(connection_, release_stream_savepoint, 0, nullptr, nullptr, nullptr, nullptr, 0) != 1 ||
         PQpipelineSync(connection_) != 1)
         fail_lost(context);
     flush(context);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <tenon/core/error.hpp>
 
@@ -120,17 +121,78 @@ std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::ch
     return timeout;
 }
 
-PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout) {
-    timeout = validate_conninfo(conninfo, timeout);
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+host_role role_of(PGconn* connection) noexcept {
+    const char* const standby = PQparameterStatus(connection, "in_hot_standby");
+    if (standby == nullptr)
+        return host_role::unknown;
+    return std::string_view(standby) == "on" ? host_role::replica : host_role::primary;
+}
+
+namespace {
+
+struct address {
+    std::string host;
+    std::string port;
+};
+
+std::vector<std::string> split(std::string_view list) {
+    std::vector<std::string> parts;
+    for (;;) {
+        const auto comma = list.find(',');
+        parts.emplace_back(list.substr(0, comma));
+        if (comma == std::string_view::npos)
+            return parts;
+        list.remove_prefix(comma + 1);
+    }
+}
+
+// The hosts of a connection string that names several; else none, and libpq decides.
+std::vector<address> hosts_of(const std::string& conninfo) {
+    if (!is_connection_string(conninfo))
+        return {};
+    const std::unique_ptr<PQconninfoOption, free_options> options(PQconninfoParse(conninfo.c_str(), nullptr));
+    std::string host;
+    std::string port;
+    std::string hostaddr;
+    for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
+        if (option->val != nullptr) {
+            if (std::string_view(option->keyword) == "host")
+                host = option->val;
+            else if (std::string_view(option->keyword) == "port")
+                port = option->val;
+            else if (std::string_view(option->keyword) == "hostaddr")
+                hostaddr = option->val;
+        }
+    if (!hostaddr.empty() || host.find(',') == std::string::npos)
+        return {};
+    const std::vector<std::string> names = split(host);
+    const std::vector<std::string> ports = split(port);
+    std::vector<address> list;
+    for (std::size_t i = 0; i < names.size(); ++i)
+        list.push_back({names[i], ports.size() == 1 ? ports[0] : i < ports.size() ? ports[i] : std::string()});
+    return list;
+}
+
+constexpr const char* in_words(host_role role) {
+    return role == host_role::primary ? "primary" : "replica";
+}
+
+using connection_ptr = std::unique_ptr<PGconn, finish>;
+
+connection_ptr dial_one(const std::string& conninfo, const address* at, std::chrono::steady_clock::time_point deadline,
+                        std::chrono::milliseconds timeout) {
     // Later entries win: ours, then the string's, then what tenon relies on.
-    constexpr std::array keywords{"keepalives_idle",           "keepalives_interval",
-                                  "keepalives_count",          "tcp_user_timeout",
-                                  "fallback_application_name", "dbname",
-                                  "client_encoding",           static_cast<const char*>(nullptr)};
-    const std::array values{
-        "30", "10", "3", "30000", "tenon", conninfo.c_str(), "UTF8", static_cast<const char*>(nullptr)};
-    std::unique_ptr<PGconn, finish> connection(PQconnectStartParams(keywords.data(), values.data(), 1));
+    std::vector<const char*> keywords{"keepalives_idle",  "keepalives_interval",       "keepalives_count",
+                                      "tcp_user_timeout", "fallback_application_name", "dbname",
+                                      "client_encoding"};
+    std::vector<const char*> values{"30", "10", "3", "30000", "tenon", conninfo.c_str(), "UTF8"};
+    if (at != nullptr) {
+        keywords.insert(keywords.end(), {"host", "port"});
+        values.insert(values.end(), {at->host.c_str(), at->port.c_str()});
+    }
+    keywords.push_back(nullptr);
+    values.push_back(nullptr);
+    connection_ptr connection(PQconnectStartParams(keywords.data(), values.data(), 1));
     if (!connection)
         throw std::bad_alloc();
     PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE); // its messages carry the SQLSTATE
@@ -148,7 +210,44 @@ PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout) {
     }
     PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
     PQsetnonblocking(connection.get(), 1);
-    return connection.release();
+    return connection;
+}
+
+} // namespace
+
+bool has_several_hosts(const std::string& conninfo) {
+    return !hosts_of(conninfo).empty();
+}
+
+PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout, host_role wanted) {
+    timeout = validate_conninfo(conninfo, timeout);
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    const std::vector<address> hosts = hosts_of(conninfo);
+    if (hosts.empty())
+        return dial_one(conninfo, nullptr, deadline, timeout).release();
+    std::string failures;
+    std::string state;
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        const auto now = std::chrono::steady_clock::now();
+        const auto share = (deadline - now) / static_cast<std::int64_t>(hosts.size() - i);
+        failures += (i == 0 ? "" : "; ") + hosts[i].host + (hosts[i].port.empty() ? "" : ":" + hosts[i].port) + ": ";
+        try {
+            connection_ptr connection = dial_one(conninfo, &hosts[i], now + share,
+                                                 std::chrono::duration_cast<std::chrono::milliseconds>(share));
+            const host_role role = role_of(connection.get());
+            if (wanted == host_role::unknown || role == host_role::unknown || role == wanted)
+                return connection.release();
+            failures += std::string("is no ") + in_words(wanted);
+        } catch (const connection_failed& failure) {
+            constexpr std::string_view front = "cannot connect: ";
+            std::string_view reason = failure.what();
+            if (reason.starts_with(front))
+                reason.remove_prefix(front.size());
+            failures += reason;
+            state = failure.sqlstate();
+        }
+    }
+    throw connection_failed("cannot connect to any host: " + failures, {.sqlstate = state});
 }
 
 } // namespace tenon::detail

@@ -6,10 +6,21 @@
 #include <chrono>
 #include <string>
 
+#include <tenon/core/observer.hpp>
+
 namespace tenon::detail {
 
-/// Connects without blocking beyond `timeout`. Throws connection_failed, whose message holds no password.
-[[nodiscard]] PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout);
+/// Connects without blocking beyond `timeout`: to the first host of the connection string that serves and has the
+/// role that is wanted, `unknown` for any. A host that does not answer takes no more than its share of the time.
+/// Throws connection_failed, whose message holds no password.
+[[nodiscard]] PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout,
+                           host_role wanted = host_role::unknown);
+
+/// True when the connection string names more than one host.
+[[nodiscard]] bool has_several_hosts(const std::string& conninfo);
+
+/// As the server said last; unknown before PostgreSQL 14.
+[[nodiscard]] host_role role_of(PGconn* connection) noexcept;
 
 /// Throws connection_failed when the connection string cannot be read; its text is in no message. Returns the
 /// string's own connect_timeout where it has one, else `timeout`.

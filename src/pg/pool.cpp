@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 #include <utility>
+
+#include <tenon/pg/query.hpp>
 
 #include "dial.hpp"
 #include "pool_core.hpp"
@@ -31,9 +34,10 @@ std::string in_seconds(pool_core::clock::duration time) {
 
 } // namespace
 
-pool_core::pool_core(std::string conninfo, const pool_options& options)
+pool_core::pool_core(std::string conninfo, const pool_options& options, host_role wanted)
     : conninfo_(std::move(conninfo)),
       options_(options),
+      wanted_(wanted),
       observer_(options_.connection.observer.get()),
       max_size_(options.max_size) {
     idle_.reserve(max_size_);
@@ -52,6 +56,8 @@ pool_core::~pool_core() {
 }
 
 bool pool_core::is_sound(session& candidate, clock::time_point now) const noexcept {
+    if (wanted_ != host_role::unknown && candidate.role() != wanted_)
+        return false; // promoted since, as it said with its last answer
     const auto idle = now - candidate.lease.returned_at;
     if (idle < fresh)
         return candidate.is_open();
@@ -212,7 +218,7 @@ void pool_core::dial_while_needed(const std::stop_token& stop) {
         std::unique_ptr<session> opened;
         std::string failure;
         try {
-            opened = std::make_unique<session>(conninfo_, options_.connection, options_.name);
+            opened = std::make_unique<session>(conninfo_, options_.connection, options_.name, wanted_);
             if (options_.after_connect) {
                 connection lent(std::unique_ptr<session, connection::closer>(opened.release(), connection::closer{}));
                 options_.after_connect(lent);
@@ -429,11 +435,84 @@ pool::pool(std::string_view conninfo, const pool_options& options) : core_(nullp
     options.validate();
     std::string text(conninfo);
     (void)detail::validate_conninfo(text, options.connection.connect_timeout);
-    core_ = new detail::pool_core(std::move(text), options);
+    const bool follows_roles = detail::has_several_hosts(text);
+    if (follows_roles) {
+        pool_options reading = options;
+        reading.min_size = std::max<std::size_t>(options.min_size, 1); // so that it is known whether there is a replica
+        reading.name += options.name.empty() ? "replicas" : " replicas";
+        replicas_ = new detail::pool_core(text, reading, host_role::replica);
+    }
+    core_ = new detail::pool_core(std::move(text), options, follows_roles ? host_role::primary : host_role::unknown);
 }
 
 pool::~pool() {
     core_->abandon();
+    if (replicas_ != nullptr)
+        replicas_->abandon();
+}
+
+namespace {
+
+constexpr auto lag_stays_known = std::chrono::milliseconds(500);
+
+} // namespace
+
+wal_position pool::position() {
+    static constexpr query<std::int64_t> current{
+        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint"};
+    return transact({.read_only = true}, [](transaction& tx) { return wal_position{current.one(tx)}; });
+}
+
+std::chrono::milliseconds pool::measure_lag(connection& replica) {
+    detail::lease_record& lease = replica.session_->lease;
+    const auto now = std::chrono::steady_clock::now();
+    if (lease.lag_known_at != std::chrono::steady_clock::time_point{} && now - lease.lag_known_at < lag_stays_known)
+        return lease.lag;
+    std::int64_t written = 0;
+    try {
+        written = position().bytes;
+    } catch (const error&) { // without a primary nothing is written, so nothing is late
+        return std::chrono::milliseconds{0};
+    }
+    // Behind the primary's position the age of the last replayed commit tells; an idle primary is no lag.
+    static constexpr query<std::int64_t, std::int64_t> behind{
+        "select case when pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') >= $1 then 0"
+        " else coalesce((extract(epoch from clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000)"
+        "::bigint, 9007199254740992) end"};
+    lease.lag = replica.transact({.read_only = true}, [&](transaction& tx) {
+        return std::chrono::milliseconds{std::max<std::int64_t>(behind.one(tx, written), 0)};
+    });
+    lease.lag_known_at = now;
+    return lease.lag;
+}
+
+bool pool::has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait) {
+    static constexpr query<bool, std::int64_t> replayed{
+        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') >= $1"};
+    const auto deadline = std::chrono::steady_clock::now() + wait;
+    for (auto pause = std::chrono::microseconds(200);; pause = std::min(2 * pause, std::chrono::microseconds(20'000))) {
+        if (replica.transact({.read_only = true}, [&](transaction& tx) { return replayed.one(tx, until.bytes); }))
+            return true;
+        if (std::chrono::steady_clock::now() + pause >= deadline)
+            return false;
+        std::this_thread::sleep_for(pause);
+    }
+}
+
+connection pool::acquire_read_only(const read_options& how, caller where) {
+    if (replicas_ != nullptr && replicas_->health().state != pool_health::condition::down) {
+        try {
+            const auto patience = std::min(how.patience, core_->options().acquire_timeout);
+            connection replica(std::unique_ptr<detail::session, connection::closer>(replicas_->lend(patience, where),
+                                                                                    connection::closer{replicas_}));
+            if (how.after.bytes != 0 ? has_replayed(replica, how.after, how.patience)
+                                     : measure_lag(replica) <= how.max_lag)
+                return replica;
+        } catch (const pool_timeout&) { // the primary serves, too
+        } catch (const connection_lost&) {
+        }
+    }
+    return acquire(where);
 }
 
 connection pool::acquire(caller where) {
@@ -455,10 +534,18 @@ void pool::warm_up(std::chrono::milliseconds timeout) {
 
 void pool::resize(std::size_t max_size) {
     core_->resize(max_size);
+    if (replicas_ != nullptr)
+        replicas_->resize(max_size);
 }
 
 std::size_t pool::close(std::chrono::milliseconds patience) {
-    return core_->close(patience);
+    const auto until = std::chrono::steady_clock::now() + patience;
+    std::size_t left = core_->close(patience);
+    if (replicas_ != nullptr)
+        left += replicas_->close(
+            std::max(std::chrono::milliseconds(0),
+                     std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now())));
+    return left;
 }
 
 pool_status pool::status() const {

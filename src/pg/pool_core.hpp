@@ -27,7 +27,8 @@ class pool_core {
 public:
     using clock = std::chrono::steady_clock;
 
-    pool_core(std::string conninfo, const pool_options& options);
+    /// `wanted`: the role that its servers must have, unknown for any.
+    pool_core(std::string conninfo, const pool_options& options, host_role wanted);
 
     [[nodiscard]] session* lend(std::chrono::milliseconds timeout, caller where);
     void give_back(session* returned) noexcept;
@@ -66,6 +67,7 @@ private:
 
     const std::string conninfo_;
     const pool_options options_; // but for max_size
+    const host_role wanted_;
     observer* const observer_;
 
     std::mutex mutex_;

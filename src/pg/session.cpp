@@ -33,11 +33,12 @@ std::string_view begin_text(const transaction_options& how) {
 
 } // namespace
 
-session::session(const std::string& conninfo, const connection_options& options, std::string_view pool)
+session::session(const std::string& conninfo, const connection_options& options, std::string_view pool,
+                 host_role wanted)
     : options_(options), opened_at_(clock::now()), pool_(pool) {
     options.validate();
     try {
-        connection_ = dial(conninfo, options.connect_timeout);
+        connection_ = dial(conninfo, options.connect_timeout, wanted);
     } catch (const error& failure) {
         if (observer* const told = options_.observer.get())
             told->connected({.pool = pool_,
@@ -54,10 +55,7 @@ session::session(const std::string& conninfo, const connection_options& options,
 }
 
 host_role session::role() const noexcept {
-    const char* const standby = PQparameterStatus(connection_, "in_hot_standby"); // since PostgreSQL 14
-    if (standby == nullptr)
-        return host_role::unknown;
-    return std::string_view(standby) == "on" ? host_role::replica : host_role::primary;
+    return role_of(connection_);
 }
 
 bool session::answers_ping(clock::time_point until) noexcept {
@@ -148,6 +146,7 @@ void session::begin(const transaction_options& how) {
         throw usage_error("this connection is inside a transaction that was not begun by tenon: end that first");
     in_transaction_ = true;
     keeps_id_ = how.keep_id;
+    read_only_ = how.read_only;
     transaction_id_ = 0;
     if (how.deadline.count() > 0)
         statement_deadline_ = std::min(statement_deadline_, clock::now() + how.deadline);
@@ -161,8 +160,8 @@ void session::begin(const transaction_options& how) {
 bool session::send_begin() {
     if (pending_begin_.empty())
         return false;
-    const bool sent =
-        PQsendQueryParams(connection_, pending_begin_.data(), 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
+    const char* const text = pending_begin_.data(); // one of begin_text's, which end in NUL
+    const bool sent = PQsendQueryParams(connection_, text, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
     if (!sent || (keeps_id_ && PQsendQueryParams(connection_, "select pg_catalog.pg_current_xact_id()", 0, nullptr,
                                                  nullptr, nullptr, nullptr, 0) != 1))
         fail_lost({.operation = "begin"});
@@ -441,6 +440,10 @@ void session::throw_failure(const PGresult* answer, const statement_context& con
                   properties_of(answer, context));
     }
     note_failure(answer);
+    // A server that was a primary and takes no writes any more is of no use to the pool.
+    if (const char* const state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+        state != nullptr && state == sqlstate::read_only_transaction && !read_only_ && role() != host_role::primary)
+        lease.unwanted = true;
     if (const char* const state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
         std::exchange(cancelled_, false) && state != nullptr && state == sqlstate::query_canceled)
         throw deadline_exceeded(describe(context) + ": not done by its deadline, and cancelled",

@@ -54,6 +54,8 @@ struct lease_record {
     std::size_t place = 0; ///< in the list of lent sessions
     bool reported = false; ///< as lent for too long
     bool unwanted = false; ///< its server is not what the pool is for any more
+    std::chrono::steady_clock::time_point lag_known_at{};
+    std::chrono::milliseconds lag{};
 };
 
 class session {
@@ -61,7 +63,8 @@ public:
     using clock = std::chrono::steady_clock;
 
     /// Throws connection_failed. `pool` is its name in events.
-    session(const std::string& conninfo, const connection_options& options, std::string_view pool = {});
+    session(const std::string& conninfo, const connection_options& options, std::string_view pool = {},
+            host_role wanted = host_role::unknown);
     session(const session&) = delete;
     session& operator=(const session&) = delete;
     ~session();
@@ -292,16 +295,15 @@ private:
     enum class occupation { none, rows, copy_in, copy_out };
     occupation occupied_ = occupation::none;
     // A stream that is left early is cancelled, which would fail the transaction but for this.
-    static constexpr std::string_view stream_savepoint = "savepoint tenon_stream";
-    static constexpr std::string_view release_stream_savepoint = "release savepoint tenon_stream";
-    static constexpr std::string_view undo_stream_savepoint =
+    static constexpr const char* stream_savepoint = "savepoint tenon_stream";
+    static constexpr const char* release_stream_savepoint = "release savepoint tenon_stream";
+    static constexpr const char* undo_stream_savepoint =
         "rollback to savepoint tenon_stream; release savepoint tenon_stream";
 
     // All rows will be read, so the plan for the first ones is not wanted. Answers what the setting was.
-    static constexpr std::string_view plan_for_all_rows = "select pg_catalog.current_setting('cursor_tuple_fraction'),"
-                                                          " pg_catalog.set_config('cursor_tuple_fraction', '1', true)";
-    static constexpr std::string_view restore_planning =
-        "select pg_catalog.set_config('cursor_tuple_fraction', $1, true)";
+    static constexpr const char* plan_for_all_rows = "select pg_catalog.current_setting('cursor_tuple_fraction'),"
+                                                     " pg_catalog.set_config('cursor_tuple_fraction', '1', true)";
+    static constexpr const char* restore_planning = "select pg_catalog.set_config('cursor_tuple_fraction', $1, true)";
     clock::time_point bulk_since_{}; // of a stream or COPY, where an observer wants to know
     std::uint64_t bulk_rows_ = 0;
     std::deque<int> blocks_;      // rows asked for, per block under way
@@ -315,6 +317,7 @@ private:
     bool in_transaction_ = false;
     bool raw_use_ = false;
     bool keeps_id_ = false;
+    bool read_only_ = false; // the transaction, by its options
     std::uint64_t transaction_id_ = 0;
     clock::time_point began_at_{};
     std::string pool_;

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -63,6 +65,25 @@ struct pool_options {
     void validate() const;
 };
 
+/// A place in the server's write-ahead log: what was written up to it is visible to who has replayed it.
+struct wal_position {
+    std::int64_t bytes = 0; ///< from the log's begin (pg_lsn)
+    friend auto operator<=>(const wal_position&, const wal_position&) = default;
+};
+
+/// How `pool::read_only` chooses.
+struct read_options {
+    /// A replica that is further behind the primary is not asked. Known from measurements up to half a second old.
+    std::chrono::milliseconds max_lag{1'000};
+    /// Only a replica that has replayed this far is asked, whatever its lag: read your writes, from
+    /// `pool::position` behind the commit.
+    wal_position after{};
+    /// Longest wait for a replica that is free and has replayed so far, before the primary is asked.
+    std::chrono::milliseconds patience{100};
+    /// What the transaction sees of others.
+    isolation level = isolation::read_committed;
+};
+
 /// What the pool holds at one moment.
 struct pool_status {
     std::size_t active;     ///< lent
@@ -72,7 +93,7 @@ struct pool_status {
     std::size_t max_size;
 };
 
-/// How the pool fares, from what it saw last.
+/// How the pool fares with its primary, from what it saw last.
 struct pool_health {
     enum class condition {
         ready,
@@ -84,11 +105,9 @@ struct pool_health {
     std::chrono::system_clock::time_point since; ///< when the state began
 };
 
-class pool;
-namespace detail {
-[[nodiscard]] observer* observer_of(const pool& of) noexcept;
-}
-
+/// A connection string with several hosts ("host=a,b", "postgresql://a,b/app") makes a pool that follows roles: it
+/// lends sessions of the primary only, finds the new one after a promotion by itself, and reads from replicas by
+/// `read_only`.
 class pool {
 public:
     /// Opens nothing yet, but for `min_size`: sessions are opened as they are asked for.
@@ -114,6 +133,21 @@ public:
     /// then; they are closed when they do. Waiters and later borrowers get pool_closed.
     std::size_t close(std::chrono::milliseconds patience);
 
+    /// Runs `body(transaction&)` in a read-only transaction: on a replica where the connection string names several
+    /// hosts and one of them is a replica that suits `how`, else on the primary. Retries as `transact`.
+    template <class Body>
+    decltype(auto) read_only(Body&& body, caller where = caller::here()) {
+        return read_only(read_options{}, std::forward<Body>(body), where);
+    }
+    template <class Body>
+    decltype(auto) read_only(const read_options& how, Body&& body, caller where = caller::here()) {
+        connection one = acquire_read_only(how, where);
+        return one.transact({.level = how.level, .read_only = true}, std::forward<Body>(body), where);
+    }
+
+    /// Where the primary's log ends now: asked behind a commit, it covers it. Throws as `transact`.
+    [[nodiscard]] wal_position position();
+
     [[nodiscard]] pool_status status() const;
 
     /// Asks no server: cheap enough for every request of a readiness probe.
@@ -135,7 +169,12 @@ private:
     /// As `acquire`, at most for as long.
     [[nodiscard]] connection acquire_within(std::chrono::milliseconds most, caller where);
 
+    [[nodiscard]] connection acquire_read_only(const read_options& how, caller where);
+    [[nodiscard]] std::chrono::milliseconds measure_lag(connection& replica);
+    [[nodiscard]] static bool has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait);
+
     detail::pool_core* core_; // counted by hand: it outlives the pool while a connection is lent
+    detail::pool_core* replicas_ = nullptr;
 };
 
 } // namespace tenon

@@ -151,7 +151,6 @@ inline transaction begin(connection& on, const transaction_options& how, caller)
 inline transaction begin(pool& from, const transaction_options& how, caller where) {
     return transaction(from, how, where);
 }
-[[nodiscard]] observer* observer_of(const connection& of) noexcept;
 [[nodiscard]] observer* observer_of(const pool& of) noexcept;
 
 /// Takes over whether the transaction was stored, however its scope is left.
