@@ -7,6 +7,7 @@
 #include <tenon/core/id.hpp>
 #include <tenon/core/literal.hpp>
 #include <tenon/core/observer.hpp>
+#include <tenon/core/slow_statements.hpp>
 #include <tenon/core/sqlstate.hpp>
 #include <tenon/pg/advisory_lock.hpp>
 #include <tenon/pg/caller.hpp>

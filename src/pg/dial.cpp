@@ -195,7 +195,8 @@ connection_ptr dial_one(const std::string& conninfo, const address* at, std::chr
     connection_ptr connection(PQconnectStartParams(keywords.data(), values.data(), 1));
     if (!connection)
         throw std::bad_alloc();
-    PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE); // its messages carry the SQLSTATE
+    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr); // libpq would print them
+    PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);                    // its messages carry the SQLSTATE
     if (PQstatus(connection.get()) == CONNECTION_BAD)
         fail(connection.get());
     for (auto next = PGRES_POLLING_WRITING;;) {

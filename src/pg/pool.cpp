@@ -55,12 +55,24 @@ pool_core::~pool_core() {
         delete each;
 }
 
+bool pool_core::is_fresh(const session& candidate, clock::time_point now) const noexcept {
+    return now - candidate.lease.returned_at < fresh && candidate.is_open() &&
+           (wanted_ == host_role::unknown || candidate.role() == wanted_);
+}
+
+session* pool_core::lent(session* to, clock::duration wait) const noexcept {
+    to->lease.wait = wait;
+    if (observer_ != nullptr)
+        observer_->acquired({.pool = options_.name, .wait = wait, .timed_out = false});
+    return to;
+}
+
 bool pool_core::is_sound(session& candidate, clock::time_point now) const noexcept {
+    if (is_fresh(candidate, now))
+        return true;
     if (wanted_ != host_role::unknown && candidate.role() != wanted_)
         return false; // promoted since, as it said with its last answer
     const auto idle = now - candidate.lease.returned_at;
-    if (idle < fresh)
-        return candidate.is_open();
     if (!candidate.seems_alive())
         return false;
     return options_.ping_after.count() == 0 || idle < options_.ping_after ||
@@ -94,6 +106,11 @@ session* pool_core::lend(std::chrono::milliseconds timeout, caller where) {
         if ((waiters_.empty() || served_before) && !idle_.empty()) {
             candidate = idle_.back();
             idle_.pop_back();
+            if (is_fresh(*candidate, now)) { // the quick way: the mutex is taken once
+                register_lease(candidate, where, now);
+                lock.unlock();
+                return lent(candidate, now - asked_at);
+            }
             ++checking_;
         } else {
             waiter self;
@@ -126,10 +143,7 @@ session* pool_core::lend(std::chrono::milliseconds timeout, caller where) {
             --checking_;
             register_lease(candidate, where, now);
             lock.unlock();
-            candidate->lease.wait = now - asked_at;
-            if (observer_ != nullptr)
-                observer_->acquired({.pool = options_.name, .wait = now - asked_at, .timed_out = false});
-            return candidate;
+            return lent(candidate, now - asked_at);
         }
         delete candidate; // the server has hung up: the borrower must not notice
         lock.lock();
@@ -141,8 +155,8 @@ session* pool_core::lend(std::chrono::milliseconds timeout, caller where) {
 
 void pool_core::give_back(session* returned) noexcept {
     returned->end_lease(options_.reset_on_return);
-    const bool sound = returned->is_open() && !returned->lease.unwanted && !expired(*returned);
     const auto now = clock::now();
+    const bool sound = returned->is_open() && !returned->lease.unwanted && !expired(*returned, now);
     if (observer_ != nullptr)
         observer_->released({.pool = options_.name, .use = now - returned->lease.lent_at});
     returned->lease.returned_at = now;
@@ -161,7 +175,8 @@ void pool_core::give_back(session* returned) noexcept {
         serve(returned);
     else
         call_dialer();
-    changed_.notify_all();
+    if (awaited_)
+        changed_.notify_all();
     lock.unlock();
     if (!keep)
         delete returned;
@@ -179,12 +194,12 @@ void pool_core::serve(session* ready) {
     first->ready.notify_one();
 }
 
-bool pool_core::expired(const session& of) noexcept {
+bool pool_core::expired(const session& of, clock::time_point now) const noexcept {
     if (options_.max_lifetime.count() == 0)
         return false;
     // Each session draws its moment from its address, so that those opened together do not end together.
     const auto share = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&of) / 64 % 1000);
-    return clock::now() - of.opened_at() > options_.max_lifetime - options_.max_lifetime * share / 10'000;
+    return now - of.opened_at() > options_.max_lifetime - options_.max_lifetime * share / 10'000;
 }
 
 bool pool_core::dial_needed() const noexcept {
@@ -318,6 +333,7 @@ void pool_core::warm_up(std::chrono::milliseconds timeout) {
     const auto deadline = clock::now() + timeout;
     std::unique_lock lock(mutex_);
     call_dialer();
+    awaited_ = true;
     if (!changed_.wait_until(lock, deadline,
                              [this] { return closed_ || open() >= std::min(options_.min_size, max_size_); }))
         fail_timeout(timeout);
@@ -354,6 +370,7 @@ void pool_core::resize(std::size_t max_size) {
 std::size_t pool_core::close(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
     closed_ = true;
+    awaited_ = true;
     const std::vector<session*> idle = std::exchange(idle_, {});
     for (waiter* const each : waiters_)
         each->ready.notify_one();

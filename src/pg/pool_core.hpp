@@ -58,8 +58,10 @@ private:
     void serve(session* ready); // with the mutex held: to the first waiter, or idle
     void register_lease(session* lent, caller where, clock::time_point now);
     void end_lease(session* returned) noexcept;
+    [[nodiscard]] bool is_fresh(const session& candidate, clock::time_point now) const noexcept;
+    [[nodiscard]] session* lent(session* to, clock::duration wait) const noexcept;
     [[nodiscard]] bool is_sound(session& candidate, clock::time_point now) const noexcept;
-    [[nodiscard]] bool expired(const session& of) noexcept;
+    [[nodiscard]] bool expired(const session& of, clock::time_point now) const noexcept;
     [[noreturn]] void fail_timeout(std::chrono::milliseconds timeout);
     void note_dial(const std::string& failure);
     void note_queue();
@@ -73,6 +75,7 @@ private:
     std::mutex mutex_;
     std::condition_variable_any dial_wanted_;
     std::condition_variable changed_; // a session was opened or came back
+    bool awaited_ = false;            // somebody has ever waited for that
     std::size_t max_size_;
     std::vector<session*> idle_;  // last used at the back
     std::vector<session*> lent_;  // each knows its place here

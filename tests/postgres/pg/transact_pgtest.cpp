@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <tenon/core/slow_statements.hpp>
 #include <tenon/pg/pool.hpp>
 #include <tenon/pg/query.hpp>
 #include <tenon/repository/repository.hpp>
@@ -259,4 +260,25 @@ TEST_CASE("an observer is told of pipelines, streams, COPY and refused connectio
                                             "select from note  1",    "commit   0",        "committed",
                                             "not connected 28000"};
     CHECK(log->lines == expected);
+}
+
+TEST_CASE("slow statements are told with name, wait, rows and role, and passed on") {
+    notes t;
+    const auto log = std::make_shared<event_log>();
+    std::vector<std::string> slow;
+    const auto observer = std::make_shared<slow_statements>(
+        20ms,
+        [&](const statement_event& event) {
+            slow.push_back(std::string(event.operation) + (event.duration >= 20ms ? " slow" : " quick") +
+                           (event.wait > 0ns ? ", waited" : "") + ", rows " + std::to_string(event.rows) +
+                           (event.role == host_role::primary ? ", primary" : ""));
+        },
+        log);
+    pool db{t.database.url(), {.max_size = 1, .connection = {.observer = observer}}};
+    db.transact([](transaction& tx) {
+        tx.execute("select 1");
+        (void)query<bool, double>{"select true from pg_sleep($1)"}.one(tx, 0.03);
+    });
+    CHECK(slow == std::vector<std::string>{"query slow, waited, rows 1, primary"});
+    CHECK(log->lines.size() == 6);
 }
