@@ -476,7 +476,7 @@ constexpr auto lag_stays_known = std::chrono::milliseconds(500);
 
 wal_position pool::position() {
     static constexpr query<std::int64_t> current{
-        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::bigint"};
+        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::bigint"};
     return transact({.read_only = true}, [](transaction& tx) { return wal_position{current.one(tx)}; });
 }
 

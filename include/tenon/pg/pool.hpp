@@ -145,7 +145,8 @@ public:
         return one.transact({.level = how.level, .read_only = true}, std::forward<Body>(body), where);
     }
 
-    /// Where the primary's log ends now: asked behind a commit, it covers it. Throws as `transact`.
+    /// How far the primary's log is on disk now: asked behind a commit, it covers it (unless synchronous_commit is
+    /// off). Throws as `transact`.
     [[nodiscard]] wal_position position();
 
     [[nodiscard]] pool_status status() const;

@@ -64,11 +64,12 @@ constexpr void put_insert(sql_writer& out, const record_shape& record) {
 constexpr void put_insert_many(sql_writer& out, const record_shape& record, std::span<const std::size_t> key) {
     out.put("insert into ").table(record.table).put(" (");
     put_inserted(out, record);
-    out.put(") select * from unnest(");
+    // In the select list, where the server hands the elements on row by row: FROM would store them all first.
+    out.put(") select ");
     std::string_view between;
     for (const column_shape& column : record.columns)
         if (!column.generated) {
-            out.put(between);
+            out.put(between).put("unnest(");
             // Text may go into a column of an enum type, a domain or json: the column itself tells which, by
             // standing beside the parameter in a query that is never run.
             if (column.value->text_form) {
@@ -77,9 +78,10 @@ constexpr void put_insert_many(sql_writer& out, const record_shape& record, std:
             } else {
                 out.parameter().put("::").put(column.value->type.name).put("[]");
             }
+            out.put(")");
             between = ", ";
         }
-    out.put(") returning ");
+    out.put(" returning ");
     between = "";
     for (const std::size_t field : key) {
         out.put(between).identifier(record.columns[field].column);
