@@ -168,6 +168,7 @@ std::vector<address> hosts_of(const std::string& conninfo) {
     const std::vector<std::string> names = split(host);
     const std::vector<std::string> ports = split(port);
     std::vector<address> list;
+    list.reserve(names.size());
     for (std::size_t i = 0; i < names.size(); ++i)
         list.push_back({names[i], ports.size() == 1 ? ports[0] : i < ports.size() ? ports[i] : std::string()});
     return list;

@@ -448,7 +448,7 @@ void pool_options::validate() const {
     connection.validate();
 }
 
-pool::pool(std::string_view conninfo, const pool_options& options) : core_(nullptr) {
+pool::pool(std::string_view conninfo, const pool_options& options) {
     options.validate();
     std::string text(conninfo);
     (void)detail::validate_conninfo(text, options.connection.connect_timeout);
@@ -525,11 +525,13 @@ connection pool::acquire_read_only(const read_options& how, caller where) {
             if (how.after.bytes != 0 ? has_replayed(replica, how.after, how.patience)
                                      : measure_lag(replica) <= how.max_lag)
                 return replica;
-        } catch (const pool_timeout&) { // the primary serves, too
+        } catch (const pool_timeout&) {
+            return acquire(where);
         } catch (const connection_lost&) {
+            return acquire(where);
         }
     }
-    return acquire(where);
+    return acquire(where); // the primary serves, too
 }
 
 connection pool::acquire(caller where) {

@@ -174,7 +174,7 @@ private:
     [[nodiscard]] std::chrono::milliseconds measure_lag(connection& replica);
     [[nodiscard]] static bool has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait);
 
-    detail::pool_core* core_; // counted by hand: it outlives the pool while a connection is lent
+    detail::pool_core* core_ = nullptr; // counted by hand: it outlives the pool while a connection is lent
     detail::pool_core* replicas_ = nullptr;
 };
 
