@@ -102,16 +102,18 @@ check_server() {
 # --- packages ----------------------------------------------------------------------------------------
 
 install_packages() {
-    local group=$1 wanted missing=() package
+    local group=$1 wanted optional="" missing=() package
     wanted="g++ cmake ninja-build libpq-dev postgresql nlohmann-json3-dev"
     case $group in
-        test) wanted+=" ccache pkg-config prometheus-cpp-dev" ;;
-        bench) wanted+=" libbenchmark-dev valgrind libsoci-dev libboost-dev" ;;
+        test) wanted+=" ccache pkg-config" optional="prometheus-cpp-dev" ;;
+        bench) wanted+=" libbenchmark-dev valgrind" optional="libsoci-dev libboost-dev" ;;
         asan) wanted+=" ccache pkg-config clang libclang-rt-dev" ;;
         tidy) wanted+=" $clang_tidy" ;;
         format) wanted=$clang_format ;;
         fresh) wanted=debootstrap ;;
     esac
+    # The build does without these; where there is no apt they are not asked for.
+    have apt-get && wanted+=" $optional"
     for package in $wanted; do
         has "$package" || missing+=("$package")
     done

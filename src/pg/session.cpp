@@ -224,7 +224,6 @@ void session::commit() {
     if (!pending_begin_.empty()) { // nothing was ever sent
         end_transaction();
         pending_begin_ = {};
-        statement_deadline_ = clock::time_point::max();
         tell_end(transaction_event::end::committed);
         return;
     }
@@ -266,6 +265,7 @@ void session::refuse_commit() {
 
 void session::end_transaction() noexcept {
     in_transaction_ = false;
+    statement_deadline_ = clock::time_point::max(); // one of the transaction's ends with it
     if (lent_) {
         peer->end_transaction();
         PQsetnonblocking(connection_, 1);
@@ -299,7 +299,6 @@ void session::end_lease(pool_options::reset reset) noexcept {
 }
 
 void session::rollback() noexcept {
-    statement_deadline_ = clock::time_point::max();
     if (in_transaction_)
         tell_end(transaction_event::end::rolled_back);
     end_transaction();

@@ -3,9 +3,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <tenon/core/slow_statements.hpp>
@@ -161,6 +164,30 @@ TEST_CASE("a deadline ends what runs too long, and the transaction with it") {
                                   }),
                     deadline_exceeded);
     CHECK(t.count() == 0);
+}
+
+TEST_CASE("a deadline ends with its transaction, however that ends") {
+    notes t;
+    const auto way = GENERATE(Catch::Generators::range(0, 4));
+    CAPTURE(way);
+    const auto until = std::chrono::steady_clock::now() + 60ms;
+    {
+        transaction tx{t.db, {.deadline = 50ms}};
+        if (way == 0)
+            tx.commit(); // nothing was sent
+        if (way == 1) {
+            repository<Note>{tx}.insert({1, "stored"});
+            tx.commit();
+        }
+        if (way == 2)
+            tx.pipeline([](pipeline& p) {
+                (void)p.insert(Note{1, "stored"});
+                p.commit();
+            });
+    } // else rolled back
+    std::this_thread::sleep_until(until); // the deadline itself has to pass
+    transaction next{t.db};
+    CHECK_NOTHROW(next.execute("select 1"));
 }
 
 TEST_CASE("attempts and pauses end with the deadline, and the failure is told") {
