@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -77,17 +78,19 @@ std::string_view remedy(std::string_view state) {
 
 } // namespace
 
-bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline) {
-    pollfd socket{.fd = PQsocket(connection), .events = events, .revents = 0};
+bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline,
+                     const wake* woken) {
+    std::array sockets{pollfd{.fd = PQsocket(connection), .events = events, .revents = 0},
+                       pollfd{.fd = woken != nullptr ? woken->descriptor() : -1, .events = POLLIN, .revents = 0}};
     for (;;) {
         int timeout = -1;
         if (deadline != std::chrono::steady_clock::time_point::max()) {
             const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
             timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000));
         }
-        const int ready = ::poll(&socket, 1, timeout);
+        const int ready = ::poll(sockets.data(), sockets.size(), timeout);
         if (ready > 0)
-            return true;
+            return sockets[1].revents == 0;
         if (ready == 0)
             return false;
         if (errno != EINTR)
@@ -181,7 +184,7 @@ constexpr const char* in_words(host_role role) {
 using connection_ptr = std::unique_ptr<PGconn, finish>;
 
 connection_ptr dial_one(const std::string& conninfo, const address* at, std::chrono::steady_clock::time_point deadline,
-                        std::chrono::milliseconds timeout) {
+                        std::chrono::milliseconds timeout, const dial_options& how, const wake* woken) {
     // Later entries win: ours, then the string's, then what tenon relies on.
     std::vector<const char*> keywords{"keepalives_idle",  "keepalives_interval",       "keepalives_count",
                                       "tcp_user_timeout", "fallback_application_name", "dbname",
@@ -190,6 +193,10 @@ connection_ptr dial_one(const std::string& conninfo, const address* at, std::chr
     if (at != nullptr) {
         keywords.insert(keywords.end(), {"host", "port"});
         values.insert(values.end(), {at->host.c_str(), at->port.c_str()});
+    }
+    for (const auto& [keyword, value] : how.settings) {
+        keywords.push_back(keyword);
+        values.push_back(value.c_str());
     }
     keywords.push_back(nullptr);
     values.push_back(nullptr);
@@ -205,9 +212,12 @@ connection_ptr dial_one(const std::string& conninfo, const address* at, std::chr
             fail(connection.get());
         if (next == PGRES_POLLING_OK)
             break;
-        if (!wait_for_socket(connection.get(), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
+        if (!wait_for_socket(connection.get(), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, woken)) {
+            if (how.stop.stop_requested())
+                throw connection_failed("cannot connect: it was stopped");
             throw connection_failed("cannot connect: no answer within " + std::to_string(timeout.count()) +
                                     " ms (connect_timeout); check that the server can be reached");
+        }
         next = PQconnectPoll(connection.get());
     }
     PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
@@ -221,12 +231,16 @@ bool has_several_hosts(const std::string& conninfo) {
     return !hosts_of(conninfo).empty();
 }
 
-PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout, host_role wanted) {
-    timeout = validate_conninfo(conninfo, timeout);
+PGconn* dial(const std::string& conninfo, const dial_options& how) {
+    const auto timeout = validate_conninfo(conninfo, how.timeout);
+    std::optional<wake> woken;
+    if (how.stop.stop_possible())
+        woken.emplace();
+    const std::stop_callback on_stop(how.stop, [&woken] { woken->set(); }); // called only where it is possible
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     const std::vector<address> hosts = hosts_of(conninfo);
     if (hosts.empty())
-        return dial_one(conninfo, nullptr, deadline, timeout).release();
+        return dial_one(conninfo, nullptr, deadline, timeout, how, woken ? &*woken : nullptr).release();
     std::string failures;
     std::string state;
     for (std::size_t i = 0; i < hosts.size(); ++i) {
@@ -234,12 +248,13 @@ PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout, hos
         const auto share = (deadline - now) / static_cast<std::int64_t>(hosts.size() - i);
         failures += (i == 0 ? "" : "; ") + hosts[i].host + (hosts[i].port.empty() ? "" : ":" + hosts[i].port) + ": ";
         try {
-            connection_ptr connection = dial_one(conninfo, &hosts[i], now + share,
-                                                 std::chrono::duration_cast<std::chrono::milliseconds>(share));
+            connection_ptr connection =
+                dial_one(conninfo, &hosts[i], now + share, std::chrono::duration_cast<std::chrono::milliseconds>(share),
+                         how, woken ? &*woken : nullptr);
             const host_role role = role_of(connection.get());
-            if (wanted == host_role::unknown || role == host_role::unknown || role == wanted)
+            if (how.wanted == host_role::unknown || role == host_role::unknown || role == how.wanted)
                 return connection.release();
-            failures += std::string("is no ") + in_words(wanted);
+            failures += std::string("is no ") + in_words(how.wanted);
         } catch (const connection_failed& failure) {
             constexpr std::string_view front = "cannot connect: ";
             std::string_view reason = failure.what();

@@ -4,17 +4,28 @@
 #include <libpq-fe.h>
 
 #include <chrono>
+#include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <tenon/core/observer.hpp>
 
+#include "wake.hpp"
+
 namespace tenon::detail {
 
-/// Connects without blocking beyond `timeout`: to the first host of the connection string that serves and has the
+struct dial_options {
+    std::chrono::milliseconds timeout; ///< for all hosts; the connection string's own goes first
+    host_role wanted = host_role::unknown;
+    std::stop_token stop{};                                      ///< gives up
+    std::vector<std::pair<const char*, std::string>> settings{}; ///< libpq's keywords; win over the connection string
+};
+
+/// Connects without blocking beyond the timeout: to the first host of the connection string that serves and has the
 /// role that is wanted, `unknown` for any. A host that does not answer takes no more than its share of the time.
 /// Throws connection_failed, whose message holds no password.
-[[nodiscard]] PGconn* dial(const std::string& conninfo, std::chrono::milliseconds timeout,
-                           host_role wanted = host_role::unknown);
+[[nodiscard]] PGconn* dial(const std::string& conninfo, const dial_options& how);
 
 /// True when the connection string names more than one host.
 [[nodiscard]] bool has_several_hosts(const std::string& conninfo);
@@ -27,7 +38,8 @@ namespace tenon::detail {
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout);
 
 /// Waits until the socket of `connection` is ready for `events` (poll's) or the deadline has passed.
-/// Returns false when it has.
-[[nodiscard]] bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline);
+/// Returns false when it has, or when `woken` was set.
+[[nodiscard]] bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline,
+                                   const wake* woken = nullptr);
 
 } // namespace tenon::detail

@@ -2,20 +2,17 @@
 
 #include <libpq-fe.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <deque>
 #include <random>
-#include <system_error>
 
 #include <tenon/core/error.hpp>
 #include <tenon/pg/transaction.hpp>
 
 #include "dial.hpp"
 #include "server_error.hpp"
+#include "wake.hpp"
 
 namespace tenon {
 
@@ -27,24 +24,6 @@ struct finish {
     void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
 };
 
-// Wakes a poll when a stop is requested.
-class wake {
-public:
-    wake() : descriptor_(::eventfd(0, EFD_CLOEXEC)) {
-        if (descriptor_ < 0)
-            throw std::system_error(errno, std::generic_category(), "eventfd");
-    }
-    wake(const wake&) = delete;
-    wake& operator=(const wake&) = delete;
-    ~wake() { ::close(descriptor_); }
-
-    void set() const noexcept { (void)::eventfd_write(descriptor_, 1); }
-    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-
-private:
-    int descriptor_;
-};
-
 } // namespace
 
 struct listener::state {
@@ -54,8 +33,8 @@ struct listener::state {
     std::unique_ptr<PGconn, finish> connection{};
     std::deque<notification> arrived{};
 
-    void open() {
-        connection.reset(detail::dial(conninfo, options.connect_timeout));
+    void open(const std::stop_token& stop = {}) {
+        connection.reset(detail::dial(conninfo, {.timeout = options.connect_timeout, .stop = stop}));
         PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
         for (const std::string& channel : channels) {
             const std::unique_ptr<char, void (*)(void*)> name(
@@ -87,7 +66,7 @@ listener::listener(std::string_view conninfo, std::vector<std::string> channels,
 listener::~listener() = default;
 
 std::optional<notification> listener::next(const std::stop_token& stop) {
-    const wake stopped;
+    const detail::wake stopped;
     const std::stop_callback on_stop(stop, [&stopped] { stopped.set(); });
     std::minstd_rand random{std::random_device{}()};
     std::chrono::milliseconds pause = 10ms;
@@ -111,7 +90,7 @@ std::optional<notification> listener::next(const std::stop_token& stop) {
             continue;
         }
         try {
-            state_->open();
+            state_->open(stop);
             return notification{.gap = true};
         } catch (const error&) {
             state_->connection.reset();

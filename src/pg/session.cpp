@@ -34,11 +34,11 @@ std::string_view begin_text(const transaction_options& how) {
 } // namespace
 
 session::session(const std::string& conninfo, const connection_options& options, std::string_view pool,
-                 host_role wanted)
+                 host_role wanted, const std::stop_token& stop)
     : options_(options), opened_at_(clock::now()), pool_(pool) {
     options.validate();
     try {
-        connection_ = dial(conninfo, options.connect_timeout, wanted);
+        connection_ = dial(conninfo, {.timeout = options.connect_timeout, .wanted = wanted, .stop = stop});
     } catch (const error& failure) {
         if (observer* const told = options_.observer.get())
             told->connected({.pool = pool_,

@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -64,7 +65,7 @@ public:
 
     /// Throws connection_failed. `pool` is its name in events.
     session(const std::string& conninfo, const connection_options& options, std::string_view pool = {},
-            host_role wanted = host_role::unknown);
+            host_role wanted = host_role::unknown, const std::stop_token& stop = {});
     session(const session&) = delete;
     session& operator=(const session&) = delete;
     ~session();
@@ -76,6 +77,7 @@ public:
     [[nodiscard]] int server_version() const noexcept { return PQserverVersion(connection_); }
     [[nodiscard]] clock::time_point opened_at() const noexcept { return opened_at_; }
     [[nodiscard]] host_role role() const noexcept;
+    [[nodiscard]] std::string_view pool() const noexcept { return pool_; }
     [[nodiscard]] observer* told() const noexcept { return options_.observer.get(); }
 
     lease_record lease{};

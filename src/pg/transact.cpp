@@ -6,6 +6,7 @@
 #include <exception>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <tenon/core/error.hpp>
@@ -56,7 +57,7 @@ transaction_options attempts::options() const {
     return options;
 }
 
-void attempts::next_or_rethrow(observer* told) {
+void attempts::next_or_rethrow(observer* told, std::string_view pool) {
     const std::exception_ptr failure = std::current_exception();
     const std::string state = retryable_state(failure);
     if (number_ >= how_.attempts || state.empty())
@@ -68,7 +69,7 @@ void attempts::next_or_rethrow(observer* told) {
     if (std::chrono::steady_clock::now() + chosen >= until_)
         throw; // the failure tells more than a missed deadline would
     if (told != nullptr)
-        told->retried({.attempt = number_, .response_status = state, .pause = chosen});
+        told->retried({.pool = pool, .attempt = number_, .response_status = state, .pause = chosen});
     std::this_thread::sleep_for(chosen);
     ++number_;
     backoff_ = std::min(2 * backoff_, std::chrono::milliseconds(1000));

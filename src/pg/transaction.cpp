@@ -116,6 +116,10 @@ commit_state commit_status(transaction& tx, std::uint64_t id, std::chrono::milli
 
 namespace detail {
 
+std::string_view pool_name_of(const connection& of) noexcept {
+    return of.session_ ? of.session_->pool() : std::string_view();
+}
+
 observer* observer_of(const connection& of) noexcept {
     return of.session_ ? of.session_->told() : nullptr;
 }

@@ -166,7 +166,7 @@ struct prometheus_observer::state {
     series_table<1, transaction_series> transaction_table{}; // pool
     series_table<1, Histogram*> create_table{};              // pool
     series_table<2, Counter*> connect_failure_table{};       // pool, status
-    series_table<1, Counter*> retry_table{};                 // status
+    series_table<2, Counter*> retry_table{};                 // pool, status
 
     // Not the tables' mutex, and not held during an event: a scrape holds it while it asks a pool for its status,
     // and a pool may tell of an event while it is locked.
@@ -311,8 +311,8 @@ void prometheus_observer::ended(const transaction_event& event) noexcept {
 void prometheus_observer::retried(const retry_event& event) noexcept {
     unless_it_throws([&] {
         state_->retry_table
-            .get({event.response_status},
-                 [&](const auto& values) { return &state_->retries.Add({{status_label, values[0]}}); })
+            .get({event.pool, event.response_status},
+                 [&](const auto& values) { return &state_->retries.Add({{pool_label, values[0]}, {status_label, values[1]}}); })
             ->Increment();
     });
 }

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <functional>
 #include <list>
@@ -16,18 +15,16 @@
 #include <utility>
 #include <vector>
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <libpq-fe.h>
 
 #include <tenon/testing/cluster.hpp>
+
+#include "gate_address.hpp"
+#include "gate_link.hpp"
 
 // One thread does everything: it owns the sockets and what passes, and is the only one to touch them. A member
 // hands it a piece of work and waits until it has run.
@@ -39,152 +36,11 @@ namespace tenon::testing {
 namespace {
 
 using std::chrono::milliseconds;
-using clock = std::chrono::steady_clock;
-
-// More than this unwritten to one side, and the other is not read until it has gone: as a network would.
-constexpr std::size_t congestion = 1U << 20U;
+using clock = gate_clock;
 
 std::string system_message(int code) {
     return std::generic_category().message(code);
 }
-
-// --- where to ---------------------------------------------------------------------------------------------------
-
-using connection_settings = std::vector<std::pair<std::string, std::string>>;
-
-connection_settings settings_of(const PQconninfoOption* options) {
-    connection_settings result;
-    for (const PQconninfoOption* option = options; option != nullptr && option->keyword != nullptr; ++option)
-        if (option->val != nullptr)
-            result.emplace_back(option->keyword, option->val);
-    return result;
-}
-
-// The message of libpq is not passed on: it quotes the string, which may hold a password.
-connection_settings parse(const std::string& conninfo) {
-    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{
-        PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree};
-    if (!options)
-        throw cluster_error{"a gate needs a connection string as libpq reads it: postgresql://user@host:port/database "
-                            "with special characters percent-encoded, or key='value' pairs"};
-    return settings_of(options.get());
-}
-
-// What the environment sets (PGHOST, PGPORT) or libpq has built in.
-connection_settings defaults() {
-    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{PQconndefaults(), PQconninfoFree};
-    return settings_of(options.get());
-}
-
-std::string_view value_of(const connection_settings& settings, std::string_view keyword) {
-    for (const auto& [name, value] : settings)
-        if (name == keyword)
-            return value;
-    return {};
-}
-
-// The first of a list such as libpq takes for host, hostaddr and port.
-std::string first_of(std::string_view list) {
-    return std::string{list.substr(0, list.find(','))};
-}
-
-struct address {
-    sockaddr_storage bytes{};
-    socklen_t length = 0;
-
-    [[nodiscard]] const sockaddr* generic() const {
-        return reinterpret_cast<const sockaddr*>(&bytes); // the sockets interface asks for this cast
-    }
-};
-
-address unix_address(const std::string& path) {
-    sockaddr_un local{};
-    local.sun_family = AF_UNIX;
-    if (path.size() >= sizeof local.sun_path)
-        throw cluster_error{"the path of the server's Unix socket is too long: " + path};
-    path.copy(local.sun_path, path.size());
-    address result;
-    result.length = sizeof local;
-    std::memcpy(&result.bytes, &local, sizeof local);
-    return result;
-}
-
-std::vector<address> tcp_addresses(const std::string& host, const std::string& port) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const int failure = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-    if (failure != 0)
-        throw cluster_error{"the gate's server " + host + ":" + port + " cannot be found: " + ::gai_strerror(failure)};
-    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned{found, ::freeaddrinfo};
-    std::vector<address> result;
-    for (const addrinfo* next = found; next != nullptr; next = next->ai_next) {
-        address& copy = result.emplace_back();
-        copy.length = next->ai_addrlen;
-        std::memcpy(&copy.bytes, next->ai_addr, next->ai_addrlen);
-    }
-    return result;
-}
-
-std::vector<address> addresses_of(connection_settings settings) {
-    const connection_settings built_in = defaults();
-    settings.insert(settings.end(), built_in.begin(), built_in.end());
-    std::string host = first_of(value_of(settings, "hostaddr"));
-    if (host.empty())
-        host = first_of(value_of(settings, "host"));
-    if (host.empty())
-        throw cluster_error{"a gate needs to know its server: name the host, or the folder of its Unix socket, in the "
-                            "connection string or in PGHOST"};
-    const std::string port = first_of(value_of(settings, "port"));
-    if (host.starts_with('/'))
-        return {unix_address(host + "/.s.PGSQL." + port)};
-    return tcp_addresses(host, port);
-}
-
-std::string url_through(const connection_settings& settings, std::uint16_t port) {
-    std::string result = "host=127.0.0.1 port=" + std::to_string(port);
-    for (const char* encryption : {"sslmode", "gssencmode"})
-        if (value_of(settings, encryption).empty())
-            result += std::string{" "} + encryption + "=disable";
-    for (const auto& [keyword, value] : settings) {
-        if (keyword == "host" || keyword == "hostaddr" || keyword == "port" || value.empty())
-            continue;
-        result += ' ' + keyword + "='";
-        for (const char c : value) {
-            if (c == '\'' || c == '\\')
-                result += '\\';
-            result += c;
-        }
-        result += '\'';
-    }
-    return result;
-}
-
-// --- sockets ----------------------------------------------------------------------------------------------------
-
-class descriptor {
-public:
-    descriptor() = default;
-    explicit descriptor(int number) noexcept : number_{number} {}
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    descriptor(descriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-    descriptor& operator=(descriptor&& other) noexcept {
-        std::swap(number_, other.number_);
-        return *this;
-    }
-    ~descriptor() { close(); }
-
-    void close() noexcept {
-        if (number_ >= 0)
-            ::close(std::exchange(number_, -1));
-    }
-    [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
-    [[nodiscard]] int get() const noexcept { return number_; }
-
-private:
-    int number_ = -1;
-};
 
 descriptor listen_on_loopback() {
     descriptor listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
@@ -218,243 +74,6 @@ descriptor make_bell() {
 void send_without_waiting(const descriptor& socket) {
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
-// With no time to linger, closing sends RST and drops what is unsent (socket(7), tcp(7)).
-void reset(descriptor& socket) {
-    const linger none{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    socket.close();
-}
-
-// --- what passes ------------------------------------------------------------------------------------------------
-
-// Not where a longer word goes on: "commit" is not in "begin isolation level read committed".
-bool contains(std::string_view message, std::string_view text) {
-    const auto in_word = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    for (std::size_t at = message.find(text); at != std::string_view::npos; at = message.find(text, at + 1)) {
-        const std::size_t end = at + text.size();
-        if (end == message.size() || text.empty() || !in_word(text.back()) || !in_word(message[end]))
-            return true;
-    }
-    return false;
-}
-
-std::uint32_t big_endian(std::string_view four_bytes) {
-    std::uint32_t number = 0;
-    for (const char c : four_bytes.substr(0, 4))
-        number = number << 8U | static_cast<unsigned char>(c);
-    return number;
-}
-
-enum class content {
-    message, // one whole message of a client
-    stream,  // bytes as they came
-    end,     // nothing follows: closed in order
-    reset,   // nothing follows: broken off
-    cut,     // nothing follows: broken off by the gate
-};
-
-struct parcel {
-    clock::time_point due{};
-    content what = content::stream;
-    std::string bytes{};
-    bool asks_ready = false; // the server will answer it with ReadyForQuery, among others
-    bool by_sync = false;    // and it is a Sync
-    bool says_ready = false; // holds the first ReadyForQuery of its connection
-
-    [[nodiscard]] bool is_last() const { return what != content::message && what != content::stream; }
-};
-
-struct lane {
-    std::deque<parcel> kept{};
-    std::string out{};
-    std::size_t written = 0; // of `out`
-    bool ended = false;      // nothing more comes
-    bool closed = false;     // the end was passed on
-    bool cut_off = false;    // nothing more is taken
-    bool broken = false;     // nothing more can be delivered
-
-    [[nodiscard]] bool flushed() const { return written == out.size(); }
-    [[nodiscard]] bool has_room() const { return out.size() - written < congestion; }
-
-    void keep(parcel next) {
-        ended = ended || next.is_last();
-        if (!(broken || cut_off) || ended)
-            kept.push_back(std::move(next));
-    }
-
-    void drop() {
-        kept.clear();
-        out.clear();
-        written = 0;
-    }
-
-    // Writes what it can. False when nothing more will go this way.
-    bool flush(const descriptor& socket) {
-        while (!flushed()) {
-            const ssize_t sent = ::send(socket.get(), out.data() + written, out.size() - written, MSG_NOSIGNAL);
-            if (sent < 0 && errno == EINTR)
-                continue;
-            if (sent < 0) {
-                const bool full = errno == EAGAIN;
-                forget_written();
-                return full;
-            }
-            written += static_cast<std::size_t>(sent);
-        }
-        forget_written();
-        return true;
-    }
-
-    // As soon as that is half of it, so that no byte is moved often.
-    void forget_written() {
-        if (written > out.size() / 2 || flushed()) {
-            out.erase(0, written);
-            written = 0;
-        }
-    }
-};
-
-// One client, its server, and where their conversation stands.
-struct link {
-    explicit link(descriptor accepted) : client{std::move(accepted)} {}
-
-    descriptor client;
-    descriptor server{};
-    bool connected = false;        // to the server
-    std::size_t tried = 0;         // addresses of the server that did not answer
-    clock::time_point dial_from{}; // not before
-    lane to_server{};
-    lane to_client{};
-
-    std::string intake{};        // of the client, less than a message
-    bool started = false;        // the client has sent its startup message; the next ones carry a type
-    bool opaque = false;         // encrypted, or not PostgreSQL's protocol
-    bool short_answer = false;   // the server answers an encryption request by one byte
-    std::string header{};        // of the server's message, less than its five bytes
-    std::uint32_t body_left = 0; // of the server's message
-    char message_type = '\0';
-
-    bool client_spoke_last = false;
-    bool ready = false;       // the client knows that the server is
-    bool heard_ready = false; // the gate does
-    bool sync_last = false;   // the last message that asks for ReadyForQuery was a Sync
-    std::uint64_t ready_asked = 0;
-    std::uint64_t ready_heard = 0;
-    std::optional<std::uint64_t> swallows_until{}; // the count of ready_heard that ends it, with a cut
-    std::optional<std::uint64_t> serves_until{};   // the same, after what was answered so far is delivered
-
-    [[nodiscard]] bool is_cut() const { return !client.is_open(); }
-
-    void cut() {
-        reset(client);
-        server.close();
-    }
-
-    [[nodiscard]] bool is_over() const {
-        const bool server_done = to_server.closed || to_server.broken;
-        const bool only_end_left = to_client.flushed() && to_client.kept.size() == 1;
-        return (to_client.closed && server_done) || (to_server.closed && to_client.ended && only_end_left);
-    }
-
-    void cut_if_served(clock::time_point due) {
-        if (serves_until && ready_heard >= *serves_until && !to_client.ended)
-            to_client.keep({.due = due, .what = content::cut});
-    }
-
-    // The next whole message of `intake` from `at`, or nothing yet. Sets `opaque` when there cannot be one.
-    std::optional<parcel> next_message(std::size_t at);
-    // Takes apart what the server sends. True when its first ReadyForQuery was in it.
-    bool listen_to_server(std::string_view bytes);
-    void hear(char type);
-};
-
-std::optional<parcel> link::next_message(std::size_t at) {
-    constexpr std::uint32_t cancel_request = 80877102;
-    constexpr std::uint32_t ssl_request = 80877103;
-    constexpr std::uint32_t gss_request = 80877104;
-    constexpr std::uint32_t longest_start = 10'000; // as the server has it (MAX_STARTUP_PACKET_LENGTH)
-
-    const std::string_view rest = std::string_view{intake}.substr(at);
-    const std::size_t type_size = started ? 1 : 0;
-    if (rest.size() < type_size + 4)
-        return {};
-    const std::uint32_t length = big_endian(rest.substr(type_size));
-    if (length < (started ? 4U : 8U) || (!started && length > longest_start)) {
-        opaque = true;
-        return {};
-    }
-    const std::size_t size = type_size + length;
-    if (rest.size() < size)
-        return {};
-
-    parcel message{.what = content::message, .bytes = std::string{rest.substr(0, size)}};
-    if (started) {
-        const char type = rest.front();
-        message.by_sync = type == 'S';
-        message.asks_ready = type == 'Q' || type == 'F' || type == 'S';
-        return message;
-    }
-    const std::uint32_t code = big_endian(rest.substr(4));
-    if (code == ssl_request || code == gss_request) {
-        short_answer = true;
-    } else if (code == cancel_request) {
-        ready = true; // as much as it will ever be
-        opaque = true;
-    } else {
-        started = true;
-        message.asks_ready = true;
-    }
-    return message;
-}
-
-bool link::listen_to_server(std::string_view bytes) {
-    const bool knew = heard_ready;
-    if (short_answer && !bytes.empty()) {
-        short_answer = false;
-        opaque = opaque || bytes.front() != 'N';
-        bytes.remove_prefix(1);
-    }
-    while (!bytes.empty() && !opaque) {
-        if (body_left > 0) {
-            const std::size_t taken = std::min<std::size_t>(body_left, bytes.size());
-            body_left -= static_cast<std::uint32_t>(taken);
-            bytes.remove_prefix(taken);
-            if (body_left == 0)
-                hear(message_type);
-            continue;
-        }
-        header += bytes.front();
-        bytes.remove_prefix(1);
-        if (header.size() < 5)
-            continue;
-        message_type = header.front();
-        const std::uint32_t length = big_endian(std::string_view{header}.substr(1));
-        header.clear();
-        if (length < 4) {
-            opaque = true;
-        } else {
-            body_left = length - 4;
-            if (body_left == 0)
-                hear(message_type);
-        }
-    }
-    ready = ready || opaque; // it cannot be told any more
-    return heard_ready && !knew;
-}
-
-void link::hear(char type) {
-    if (type == 'Z') {
-        heard_ready = true;
-        ++ready_heard;
-    } else if (type == 'G' && sync_last) {
-        // A COPY FROM STDIN in the extended protocol: the Sync that came with it is ignored (manual, "COPY
-        // Operations"), another one will follow the data.
-        --ready_asked;
-    }
 }
 
 } // namespace
@@ -668,7 +287,7 @@ void gate::state::accept_clients() {
         }
         ++accepted;
         if (refusing) {
-            reset(client);
+            break_off(client);
             continue;
         }
         send_without_waiting(client);

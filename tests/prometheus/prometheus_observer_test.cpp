@@ -65,7 +65,7 @@ void tell_everything(observer& told) {
          {transaction_event::end::committed, transaction_event::end::rolled_back, transaction_event::end::unknown}) {
         told.ended({.pool = "orders", .outcome = outcome, .duration = 1ms});
     }
-    told.retried({.attempt = 1, .response_status = "40001", .pause = 10ms});
+    told.retried({.pool = "main", .attempt = 1, .response_status = "40001", .pause = 10ms});
     told.leaked({.pool = "orders", .file = "/secret/path.cpp", .line = 1, .held = 60s});
 }
 
@@ -281,13 +281,13 @@ TEST_CASE("transactions are counted by how they ended") {
 
 TEST_CASE("retries are counted by their cause, leaks by their pool") {
     prometheus_observer observer;
-    observer.retried({.attempt = 1, .response_status = "40001", .pause = 10ms});
-    observer.retried({.attempt = 2, .response_status = "40001", .pause = 20ms});
-    observer.retried({.attempt = 1, .response_status = "40P01", .pause = 10ms});
+    observer.retried({.pool = "main", .attempt = 1, .response_status = "40001", .pause = 10ms});
+    observer.retried({.pool = "main", .attempt = 2, .response_status = "40001", .pause = 20ms});
+    observer.retried({.pool = "main", .attempt = 1, .response_status = "40P01", .pause = 10ms});
     observer.leaked({.pool = "orders", .file = "a.cpp", .line = 1, .held = 60s});
 
-    CHECK(value(observer, "tenon_retries_total", {{"db_response_status_code", "40001"}}) == 2);
-    CHECK(value(observer, "tenon_retries_total", {{"db_response_status_code", "40P01"}}) == 1);
+    CHECK(value(observer, "tenon_retries_total", {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40001"}}) == 2);
+    CHECK(value(observer, "tenon_retries_total", {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40P01"}}) == 1);
     CHECK(value(observer, "tenon_connection_leaks_total", {{"db_client_connection_pool_name", "orders"}}) == 1);
 }
 

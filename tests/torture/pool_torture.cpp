@@ -1,8 +1,9 @@
-// The pool under everything at once: ./dev torture pool [--cycles N] [--threads N] [--connections N]
+// The pool under everything at once: ./dev torture pool [--cycles N] [--threads N] [--connections N] [--absence S]
 //
 // First a calm run: how evenly are connections dealt out? Then backends are ended at random while threads borrow and
-// return: no connection may be lost, lent to two at once, or come with an open transaction. Exits 1 when one is; with
-// --strict also when the calm run was uneven.
+// return: no connection may be lost, lent to two at once, or come with an open transaction. Last the server is away for
+// a minute while a thousand threads ask. Exits 1 when a promise is broken; with --strict also when the calm run was
+// uneven.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -19,6 +20,7 @@
 
 #include <tenon/tenon.hpp>
 #include <tenon/testing/cluster.hpp>
+#include <tenon/testing/gate.hpp>
 
 #include "benchmarks/support/report.hpp"
 
@@ -29,6 +31,7 @@ using namespace std::chrono_literals;
 struct settings {
     std::int64_t cycles = 1'000'000;
     int threads = 64;
+    std::chrono::seconds absence{60};
     std::size_t connections = 8;
     bool strict = false;
 };
@@ -131,6 +134,57 @@ outcome under_fire(const std::string& url, const settings& how) {
     return {.cycles = how.cycles, .losses = losses, .ended = ended, .broken = broken};
 }
 
+struct absence {
+    std::int64_t asked = 0;
+    std::int64_t late = 0;    ///< told after more than the acquire timeout and a second
+    std::int64_t unnamed = 0; ///< told without the cause
+    std::size_t dials = 0;    ///< most at once
+    bool back = false;        ///< served again within a second of the server's return
+};
+
+/// The server goes away in the middle: a thousand threads ask, again and again, until it is back.
+absence without_server(tenon::testing::cluster& server, const settings& how) {
+    const tenon::testing::gate gate{server.url()};
+    constexpr auto timeout = 1s;
+    tenon::pool db{gate.url(), {.max_size = how.connections, .acquire_timeout = timeout}};
+    db.transact([](tenon::transaction& tx) { tx.execute("select 1"); });
+    server.stop(tenon::testing::stop_mode::immediate);
+    std::atomic<std::int64_t> asked{0};
+    std::atomic<std::int64_t> late{0};
+    std::atomic<std::int64_t> unnamed{0};
+    const auto until = std::chrono::steady_clock::now() + how.absence;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 1000; ++i)
+            threads.emplace_back([&] {
+                while (std::chrono::steady_clock::now() < until) {
+                    const auto began = std::chrono::steady_clock::now();
+                    ++asked;
+                    try {
+                        const tenon::connection one = db.acquire();
+                        ++unnamed; // there is no server to have got it from
+                    } catch (const tenon::pool_timeout& told) {
+                        if (std::string_view(told.what()).find("could not be opened: cannot connect") ==
+                            std::string_view::npos)
+                            ++unnamed;
+                    }
+                    if (std::chrono::steady_clock::now() - began > timeout + 1s)
+                        ++late;
+                }
+            });
+    }
+    server.start();
+    const auto accepting = std::chrono::steady_clock::now();
+    bool back = false;
+    while (!back && std::chrono::steady_clock::now() - accepting < 1s)
+        try {
+            db.transact([](tenon::transaction& tx) { tx.execute("select 1"); });
+            back = std::chrono::steady_clock::now() - accepting < 1s;
+        } catch (const tenon::error&) { // tried again until the second is over
+        }
+    return {.asked = asked, .late = late, .unnamed = unnamed, .dials = gate.most_dials_at_once(), .back = back};
+}
+
 int run(const settings& how) {
     tenon::testing::cluster server;
     {
@@ -153,8 +207,21 @@ int run(const settings& how) {
              .value = static_cast<double>(fire.broken),
              .unit = "connections",
              .bar = 0});
+    const absence gone = without_server(server, how);
+    const std::string label = "server absent for " + std::to_string(how.absence.count()) + " s, 1,000 threads: ";
+    const auto count = [](auto number) { return static_cast<double>(number); };
+    out.add({.name = label + "acquisitions refused", .value = count(gone.asked), .unit = "calls"});
+    out.add({.name = label + "told late", .value = count(gone.late), .unit = "calls", .bar = 0});
+    out.add({.name = label + "told without the cause", .value = count(gone.unnamed), .unit = "calls", .bar = 0});
+    out.add({.name = label + "dials at once", .value = count(gone.dials), .unit = "dials", .bar = 2});
+    out.add({.name = label + "not served within a second of its return",
+             .value = gone.back ? 0.0 : 1.0,
+             .unit = "times",
+             .bar = 0});
     out.print();
     out.write();
+    if (gone.late + gone.unnamed != 0 || gone.dials > 2 || !gone.back)
+        return 1;
     return fire.broken != 0 || (how.strict && uneven > most_uneven) ? 1 : 0;
 }
 
@@ -171,10 +238,13 @@ int main(int argc, char** argv) try {
             how.threads = std::clamp(std::atoi(argv[++i]), 1, 1000);
         else if (argument == "--connections" && more)
             how.connections = static_cast<std::size_t>(std::clamp(std::atoi(argv[++i]), 1, 90));
+        else if (argument == "--absence" && more)
+            how.absence = std::chrono::seconds(std::clamp(std::atoi(argv[++i]), 1, 3600));
         else if (argument == "--strict")
             how.strict = true;
         else {
-            std::cerr << "usage: pool_torture [--cycles N] [--threads N] [--connections N] [--strict]\n";
+            std::cerr
+                << "usage: pool_torture [--cycles N] [--threads N] [--connections N] [--absence SECONDS] [--strict]\n";
             return 2;
         }
     }

@@ -60,6 +60,7 @@ struct transaction_event {
 
 /// `transact` runs its body again.
 struct retry_event {
+    std::string_view pool;            ///< empty for a connection of its own
     int attempt;                      ///< the one that failed, from 1
     std::string_view response_status; ///< SQLSTATE of the failure
     std::chrono::nanoseconds pause;   ///< before the next attempt

@@ -20,6 +20,7 @@ class connection;
 
 namespace detail {
 [[nodiscard]] observer* observer_of(const connection& of) noexcept;
+[[nodiscard]] std::string_view pool_name_of(const connection& of) noexcept;
 class session;
 class pool_core;
 
@@ -85,6 +86,7 @@ private:
     friend class transaction;
     friend class pool;
     friend observer* detail::observer_of(const connection& of) noexcept;
+    friend std::string_view detail::pool_name_of(const connection& of) noexcept;
     friend class detail::pool_core;
 
     struct closer {

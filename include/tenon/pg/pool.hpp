@@ -167,6 +167,7 @@ public:
 private:
     friend class transaction;
     friend observer* detail::observer_of(const pool& of) noexcept;
+    friend std::string_view detail::pool_name_of(const pool& of) noexcept;
     /// As `acquire`, at most for as long.
     [[nodiscard]] connection acquire_within(std::chrono::milliseconds most, caller where);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -49,7 +50,7 @@ public:
     explicit attempts(const transaction_options& how);
 
     /// Call while an exception is handled: pauses when another attempt is due, rethrows when not.
-    void next_or_rethrow(observer* told);
+    void next_or_rethrow(observer* told, std::string_view pool);
 
     [[nodiscard]] int number() const noexcept { return number_; }
     /// The options for this attempt: with what is left of the deadline. Throws deadline_exceeded when nothing is.

@@ -152,6 +152,7 @@ inline transaction begin(pool& from, const transaction_options& how, caller wher
     return transaction(from, how, where);
 }
 [[nodiscard]] observer* observer_of(const pool& of) noexcept;
+[[nodiscard]] std::string_view pool_name_of(const pool& of) noexcept;
 
 /// Takes over whether the transaction was stored, however its scope is left.
 struct stored_guard {
@@ -182,7 +183,7 @@ decltype(auto) transact(Source& source, const transaction_options& how, Body&& b
         } catch (...) {
             if (stored)
                 throw;
-            attempt.next_or_rethrow(observer_of(source));
+            attempt.next_or_rethrow(observer_of(source), pool_name_of(source));
         }
     }
 }

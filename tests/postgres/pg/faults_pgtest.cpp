@@ -19,6 +19,7 @@
 #include <tenon/testing/cluster.hpp>
 #include <tenon/testing/gate.hpp>
 
+#include "postgres/testing/ask.hpp"
 #include "support/database_fixture.hpp"
 
 using namespace tenon;
@@ -203,19 +204,33 @@ TEST_CASE("a thousand threads that wait for an absent server dial twice at a tim
 
 TEST_CASE("after a crash under load everybody is served again within a second, without an error") {
     testing::cluster server;
-    pool db{server.url(), {.max_size = 8}};
+    testing::gate gate{server.url()};
+    pool db{gate.url(), {.max_size = 8}};
+    const auto all_serve = [&db] { // lent all at once: the ones that were idle through it all are among them
+        std::vector<connection> every;
+        for (std::size_t i = 0; i < 8; ++i)
+            every.push_back(db.acquire());
+        for (connection& each : every)
+            each.transact([](transaction& tx) { tx.execute("select 1"); });
+    };
+    all_serve();
+    gate.reset_counters();
     std::atomic<bool> stop{false};
     std::atomic<clock_type::rep> accepting{INT64_MAX}; // when the server was back
     std::atomic<clock_type::rep> first_success{INT64_MAX};
     std::atomic<int> late_errors{0};
     std::atomic<int> served{0};
     std::vector<std::jthread> workers;
-    for (int i = 0; i < 16; ++i)
+    std::atomic<int> strange{0};
+    for (int i = 0; i < 4; ++i) // half of the connections stay idle
         workers.emplace_back([&] {
             while (!stop) {
                 const auto began = clock_type::now().time_since_epoch().count();
+                bool started = false;
                 try {
-                    db.transact([](transaction& tx) { tx.execute("select 1"); });
+                    connection one = db.acquire();
+                    started = true;
+                    one.transact([](transaction& tx) { tx.execute("select 1"); });
                     ++served;
                     if (began > accepting.load()) {
                         auto known = first_success.load();
@@ -223,9 +238,11 @@ TEST_CASE("after a crash under load everybody is served again within a second, w
                         while (now < known && !first_success.compare_exchange_weak(known, now)) {
                         }
                     }
-                } catch (const error&) {
+                } catch (const error& failure) {
                     if (began > accepting.load())
                         ++late_errors;
+                    if (!started && dynamic_cast<const pool_timeout*>(&failure) == nullptr)
+                        ++strange; // a borrower that had not begun heard of a dead connection
                 }
             }
         });
@@ -237,7 +254,11 @@ TEST_CASE("after a crash under load everybody is served again within a second, w
     REQUIRE(eventually([&] { return served > then + 100; }));
     stop = true;
     workers.clear();
+    CHECK_NOTHROW(all_serve());
     CHECK(late_errors == 0);
+    CHECK(strange == 0);
+    CHECK(gate.connections() >= 1);
+    CHECK(gate.most_dials_at_once() <= 2);
     CHECK(clock_type::duration(first_success.load() - accepting.load()) < 1s);
 }
 
@@ -251,11 +272,18 @@ TEST_CASE("a pool of two hosts lends the primary's sessions only, whichever come
 }
 
 TEST_CASE("after a promotion under load writes go on within a second, nothing committed is lost, nothing done twice") {
+    const bool crashes = GENERATE(false, true); // then it is replication that keeps what was committed
+    CAPTURE(crashes);
     testing::cluster primary;
     testing::cluster standby = primary.standby({.settings = {{"cluster_name", "other"}}});
     {
         connection admin{primary.url()};
         admin.transact([](transaction& tx) { tx.execute("create table note (id bigint primary key, text text)"); });
+    }
+    if (crashes) {
+        ask(primary.url(), "alter system set synchronous_standby_names = 'other'");
+        ask(primary.url(), "select pg_reload_conf()");
+        REQUIRE(eventually([&] { return ask(primary.url(), "select sync_state from pg_stat_replication") == "sync"; }));
     }
     pool db{hosts(primary, standby), {.max_size = 4, .acquire_timeout = 20s}};
     std::atomic<bool> stop{false};
@@ -295,7 +323,10 @@ TEST_CASE("after a promotion under load writes go on within a second, nothing co
             return stored.size();
         };
         REQUIRE(eventually([&] { return count() > 200; }));
-        primary.stop(testing::stop_mode::fast); // all that was committed is sent to the standby before it ends
+        if (crashes)
+            primary.crash();
+        else
+            primary.stop(testing::stop_mode::fast); // all that was committed is sent to the standby before it ends
         standby.promote();
         promoted = clock_type::now().time_since_epoch().count();
         REQUIRE(eventually([&] { return first_success.load() != INT64_MAX; }));
@@ -353,6 +384,30 @@ TEST_CASE("read_only goes to a replica, and to the primary when there is none or
     CHECK(eventually([&] { return reader({.after = written, .patience = 5s}) == host_role::replica; }));
     standby.stop();
     CHECK(reader({}) == host_role::primary);
+}
+
+TEST_CASE("a session whose server takes no writes is not lent again") {
+    testing::cluster primary;
+    const testing::cluster standby = primary.standby();
+    pool db{standby.url(), {.max_size = 1}}; // one host: whatever is behind the name
+    const int pid = db.acquire().backend_pid();
+    db.transact([](transaction& tx) { tx.execute("select 1"); });
+    CHECK(db.acquire().backend_pid() == pid);
+    CHECK_THROWS_AS(db.transact([](transaction& tx) { tx.execute("create table t (n int)"); }), error);
+    CHECK(db.acquire().backend_pid() != pid);
+}
+
+TEST_CASE("a pool ends at once, even while a session is being opened to a server that says nothing") {
+    gated t;
+    t.gate.black_hole();
+    auto began = clock_type::now();
+    {
+        pool db{t.gate.url(), {.min_size = 2, .acquire_timeout = 100ms}};
+        CHECK_THROWS_AS(db.acquire(), pool_timeout);
+        CHECK(db.status().connecting == 2);
+        began = clock_type::now();
+    }
+    CHECK(clock_type::now() - began < 5s); // connect_timeout is 10 s
 }
 
 TEST_CASE("no host that serves: the error names what each of them said") {

@@ -9,12 +9,23 @@
 #include <tenon/pg/pool.hpp>
 #include <tenon/pg/pqxx_interop.hpp>
 #include <tenon/pg/query.hpp>
+#include <tenon/repository/repository.hpp>
 
 #include "support/database_fixture.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
 using Catch::Matchers::ContainsSubstring;
+
+namespace tenancy_pgtest {
+
+struct Item {
+    std::int64_t id{};
+
+    static constexpr auto table = tenon::table("triggered", tenon::key<&Item::id>);
+};
+
+} // namespace tenancy_pgtest
 
 namespace {
 
@@ -153,4 +164,21 @@ TEST_CASE("a connection that comes back carries no tenant, role or setting over,
     }
     const std::string after = db.transact([](transaction& tx) { return who_and_what.one(tx); });
     CHECK(after == before);
+}
+
+TEST_CASE("what a trigger sets behind a repository's statement is not carried over with reset_on_return::always") {
+    database_fixture t;
+    t.run("create table triggered (id bigint primary key);"
+          "create function sneak() returns trigger language plpgsql as"
+          " $$ begin perform set_config('tenon.tenant', 'a', false); return new; end $$;"
+          "create trigger sneaks before insert on triggered for each row execute function sneak()");
+    pool db{t.database.url(), {.max_size = 1, .reset_on_return = pool_options::reset::always}};
+    const std::string before = db.transact([](transaction& tx) { return who_and_what.one(tx); });
+    const int pid = db.acquire().backend_pid();
+    db.transact([](transaction& tx) {
+        repository<tenancy_pgtest::Item>{tx}.insert({1});
+        CHECK(who_and_what.one(tx).find("|a|") != std::string::npos);
+    });
+    CHECK(db.acquire().backend_pid() == pid);
+    CHECK(db.transact([](transaction& tx) { return who_and_what.one(tx); }) == before);
 }

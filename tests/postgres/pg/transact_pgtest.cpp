@@ -67,7 +67,8 @@ struct event_log : observer {
         add(event.outcome == transaction_event::end::committed ? "committed" : "rolled back");
     }
     void retried(const retry_event& event) noexcept override {
-        add("retry after " + std::to_string(event.attempt) + " " + std::string(event.response_status));
+        add("retry in " + std::string(event.pool) + " after " + std::to_string(event.attempt) + " " +
+            std::string(event.response_status));
     }
 };
 
@@ -258,7 +259,7 @@ TEST_CASE("an observer is told what happened, by operation and collection and ne
                                             "statement  40001 0",
                                             "rolled back",
                                             "released",
-                                            "retry after 1 40001",
+                                            "retry in main after 1 40001",
                                             "acquired from main",
                                             "insert into note  1",
                                             "committed",
