@@ -18,6 +18,7 @@ setup() {
     mkdir -p "$third_party"
     check_compiler
     install_packages "$group"
+    [ "$group" != test ] || offer spin
     case $group in
         format | fresh) ;;
         *)
@@ -128,10 +129,23 @@ install_packages() {
     allow_system_cluster
 }
 
+# offer <package>: for what only adds tests, and nobody is to be asked a password for. Without it they are left out.
+offer() {
+    { has "$1" || ! have apt-get; } && return
+    as_root=()
+    [ "$(id -u)" -eq 0 ] || { have sudo && sudo -n true 2>/dev/null && as_root=(sudo); } || return 0
+    step "reading the package lists" "${as_root[@]}" apt-get update || true
+    apt_get_install "$1" || say "going on without $1, and without the tests that need it"
+}
+
+apt_get_install() {
+    step "installing with apt: $*" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes \
+        --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@"
+}
+
 apt_install() {
     become_root "$*"
-    step "installing with apt: $*" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes \
-        --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 "$@" && return
+    apt_get_install "$@" && return
     allow_system_cluster
     die "apt could not install $*: $(apt_error); check the network and apt's sources, then run this again"
 }

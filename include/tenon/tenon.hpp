@@ -3,17 +3,24 @@
 #pragma once
 
 #include <tenon/codec/codecs.hpp>
+#include <tenon/core/boot_clock.hpp>
 #include <tenon/core/error.hpp>
 #include <tenon/core/id.hpp>
 #include <tenon/core/literal.hpp>
 #include <tenon/core/observer.hpp>
 #include <tenon/core/slow_statements.hpp>
 #include <tenon/core/sqlstate.hpp>
+#include <tenon/election/election.hpp>
+#include <tenon/election/fence_guard.hpp>
+#include <tenon/election/fencing_token.hpp>
+#include <tenon/election/leader.hpp>
+#include <tenon/election/leadership.hpp>
 #include <tenon/pg/advisory_lock.hpp>
 #include <tenon/pg/caller.hpp>
 #include <tenon/pg/connection.hpp>
 #include <tenon/pg/copy_in.hpp>
 #include <tenon/pg/deadline.hpp>
+#include <tenon/pg/install.hpp>
 #include <tenon/pg/listener.hpp>
 #include <tenon/pg/pipeline.hpp>
 #include <tenon/pg/pool.hpp>

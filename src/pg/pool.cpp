@@ -160,6 +160,10 @@ std::size_t pool::close(std::chrono::milliseconds patience) {
     return left;
 }
 
+const std::string& pool::conninfo() const noexcept {
+    return core_->conninfo();
+}
+
 pool_status pool::status() const {
     return core_->status();
 }

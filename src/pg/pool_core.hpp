@@ -37,6 +37,7 @@ public:
     [[nodiscard]] std::size_t close(std::chrono::milliseconds patience);
     [[nodiscard]] pool_status status();
     [[nodiscard]] pool_health health();
+    [[nodiscard]] const std::string& conninfo() const noexcept { return conninfo_; }
     [[nodiscard]] const pool_options& options() const noexcept { return options_; }
 
     /// Called once, by the pool's destructor: deletes the core, now or when the last connection comes back.

@@ -46,6 +46,7 @@ std::string_view remedy(std::string_view state) {
         advice{sqlstate::read_only_transaction,
                "the transaction or the server is read-only: write through the primary"},
         advice{sqlstate::serialization_failure, "run the transaction again: tenon's transact does"},
+        advice{sqlstate::fenced_out, "another leader's term has begun: stop, and campaign again"},
         advice{sqlstate::deadlock_detected, "run the transaction again: tenon's transact does"},
     };
     for (const auto& entry : list)
@@ -177,6 +178,8 @@ void throw_server_error(const PGresult* answer, const statement_context& context
     if (state == sqlstate::undefined_table || state == sqlstate::undefined_column ||
         state == sqlstate::datatype_mismatch)
         raise(static_cast<schema_mismatch*>(nullptr));
+    if (state == sqlstate::fenced_out)
+        raise(static_cast<fenced_out*>(nullptr));
     if (state == sqlstate::in_failed_transaction)
         raise(static_cast<failed_transaction*>(nullptr));
     throw error(message, std::move(properties));

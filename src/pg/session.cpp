@@ -153,6 +153,7 @@ void session::begin(const transaction_options& how) {
     if (options_.observer)
         began_at_ = clock::now();
     pending_begin_ = begin_text(how);
+    prelude_ = nullptr;
     first_failure_.clear();
     first_failure_state_.clear();
 }
@@ -162,8 +163,10 @@ bool session::send_begin() {
         return false;
     const char* const text = pending_begin_.data(); // one of begin_text's, which end in NUL
     const bool sent = PQsendQueryParams(connection_, text, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1;
-    if (!sent || (keeps_id_ && PQsendQueryParams(connection_, "select pg_catalog.pg_current_xact_id()", 0, nullptr,
-                                                 nullptr, nullptr, nullptr, 0) != 1))
+    if (!sent ||
+        (keeps_id_ && PQsendQueryParams(connection_, "select pg_catalog.pg_current_xact_id()", 0, nullptr, nullptr,
+                                        nullptr, nullptr, 0) != 1) ||
+        (prelude_ != nullptr && !send_prelude()))
         fail_lost({.operation = "begin"});
     return true;
 }
@@ -176,6 +179,8 @@ void session::take_begin() {
         const pg_result_ptr id = take_answer({.operation = "id of the transaction"});
         transaction_id_ = std::strtoull(PQgetvalue(id.get(), 0, 0), nullptr, 10);
     }
+    if (prelude_ != nullptr)
+        take_prelude();
 }
 
 void session::begin_now() {
@@ -472,7 +477,7 @@ void session::leave_pipeline(const statement_context& context) {
 pg_result_ptr session::run_script(std::string_view sql) {
     take_over();
     std::string text;
-    if (!pending_begin_.empty() && keeps_id_)
+    if (!pending_begin_.empty() && (keeps_id_ || prelude_ != nullptr))
         begin_now();
     if (!pending_begin_.empty())
         text.append(pending_begin_).append(";");

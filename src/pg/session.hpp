@@ -21,6 +21,7 @@
 #include <tenon/codec/parameters.hpp>
 #include <tenon/core/error.hpp>
 #include <tenon/pg/connection.hpp>
+#include <tenon/pg/detail/prelude.hpp>
 #include <tenon/pg/pipeline.hpp>
 #include <tenon/pg/pool.hpp>
 #include <tenon/pg/result.hpp>
@@ -90,6 +91,8 @@ public:
 
     /// BEGIN, sent together with the first statement. Throws usage_error when a transaction is open.
     void begin(const transaction_options& how);
+    /// See pg/detail/prelude.hpp.
+    void lead_with(const prelude& first);
     void commit();
     void rollback() noexcept;
     /// Leaves nothing of a borrower's transaction behind, whoever began it, nor of what it set.
@@ -219,6 +222,8 @@ private:
     void leave_pipeline(const statement_context& context);
     [[nodiscard]] bool send_begin(); // true when a BEGIN was due and is queued
     void take_begin();
+    [[nodiscard]] bool send_prelude();
+    void take_prelude();
     void begin_now(); // for what cannot follow it in a pipeline
     [[noreturn]] void fail_unknown(const connection_lost& lost);
     result execute_once(const statement& what, parameters& values);
@@ -324,6 +329,8 @@ private:
     clock::time_point began_at_{};
     std::string pool_;
     std::string_view pending_begin_{};
+    const prelude* prelude_ = nullptr; // travels with it
+    bool prelude_prepared_ = false;
     struct queued_statement {
         statement_context context;
         pipeline_answer* answer;

@@ -214,6 +214,7 @@ session::prepared& session::prepare(const statement& what) {
 bool session::forget(std::string_view sql, const record_shape* record, std::string_view state) {
     if (state == "26000") { // invalid_sql_statement_name: DEALLOCATE ALL or DISCARD ALL took them all
         statements_.clear();
+        prelude_prepared_ = false;
         return true;
     }
     if (state == "0A000") { // feature_not_supported: "cached plan must not change result type"
@@ -259,6 +260,7 @@ result session::execute(const statement& what, parameters& values) {
 result session::execute_once(const statement& what, parameters& values) {
     take_over();
     const std::string_view begin = pending_begin_;
+    const prelude* const first = prelude_;
     for (bool again = false;; again = true) {
         prepared* ready = find_prepared(what);
         if (ready == nullptr)
@@ -273,6 +275,7 @@ result session::execute_once(const statement& what, parameters& values) {
             (void)run_script("rollback");
             first_failure_.clear();
             pending_begin_ = begin;
+            prelude_ = first;
         }
     }
 }

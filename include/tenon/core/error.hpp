@@ -150,6 +150,16 @@ class tenant_not_isolated : public error {
     using error::error;
 };
 
+/// A leader's term is over: another one has begun, or its lease ran out. Nothing of the transaction was stored.
+class fenced_out : public error {
+    using error::error;
+};
+
+/// An election needs a session of its own with the server, and got one of a pooler.
+class session_not_dedicated : public error {
+    using error::error;
+};
+
 /// tenon was used against its rules: a program error, not an outage.
 class usage_error : public error {
     using error::error;

@@ -74,6 +74,54 @@ struct leak_event {
     std::chrono::nanoseconds held;
 };
 
+/// How a leader's term ended for it.
+enum class term_end {
+    resigned,      ///< by `resign`, or because the leadership was dropped
+    stopped,       ///< the campaign's stop was requested
+    preferred,     ///< for a candidate that was asked for
+    excluded,      ///< may lead no more
+    session_lost,  ///< the server or the network ended the election's session
+    lease_ran_out, ///< heartbeats were not answered in time, or the process did not run
+    fenced_out,    ///< the database said that another term has begun
+};
+
+/// This process became the leader of an election.
+struct elected_event {
+    std::string_view election;
+    std::string_view region;
+    std::string_view candidate;
+    std::int32_t timeline;
+    std::int64_t term;
+    std::chrono::nanoseconds campaign; ///< since its campaign began
+};
+
+/// It no longer is.
+struct deposed_event {
+    std::string_view election;
+    std::string_view region;
+    std::string_view candidate;
+    std::int64_t term;
+    term_end cause;
+    std::string_view reason;       ///< the server's last words, where it said any
+    std::chrono::nanoseconds held; ///< the length of the term
+};
+
+/// A leader's heartbeat was answered.
+struct heartbeat_event {
+    std::string_view election;
+    std::string_view region;
+    std::chrono::nanoseconds round_trip;
+    std::chrono::nanoseconds margin; ///< what was left of the lease when the answer came
+    int candidates;                  ///< campaigning or leading now
+};
+
+/// A transaction of a leader was refused by the database, or before it was sent: its term is over.
+struct fence_event {
+    std::string_view election;
+    std::string_view region;
+    std::int64_t term;
+};
+
 /// Functions are called on the thread on which it happened, from several at once; they must be quick, must not throw
 /// and must not use the pool or connection that they are told of.
 class observer {
@@ -90,6 +138,10 @@ public:
     virtual void ended(const transaction_event&) noexcept {}
     virtual void retried(const retry_event&) noexcept {}
     virtual void leaked(const leak_event&) noexcept {}
+    virtual void elected(const elected_event&) noexcept {}
+    virtual void deposed(const deposed_event&) noexcept {}
+    virtual void heartbeat(const heartbeat_event&) noexcept {}
+    virtual void fenced(const fence_event&) noexcept {}
 };
 
 } // namespace tenon

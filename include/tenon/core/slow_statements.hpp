@@ -59,6 +59,22 @@ public:
         if (next_)
             next_->leaked(event);
     }
+    void elected(const elected_event& event) noexcept override {
+        if (next_)
+            next_->elected(event);
+    }
+    void deposed(const deposed_event& event) noexcept override {
+        if (next_)
+            next_->deposed(event);
+    }
+    void heartbeat(const heartbeat_event& event) noexcept override {
+        if (next_)
+            next_->heartbeat(event);
+    }
+    void fenced(const fence_event& event) noexcept override {
+        if (next_)
+            next_->fenced(event);
+    }
 
 private:
     std::chrono::nanoseconds threshold_;

@@ -22,6 +22,10 @@ inline constexpr std::string_view insufficient_privilege = "42501";
 inline constexpr std::string_view undefined_column = "42703";
 inline constexpr std::string_view undefined_table = "42P01";
 inline constexpr std::string_view datatype_mismatch = "42804";
+inline constexpr std::string_view lock_not_available = "55P03";
 inline constexpr std::string_view query_canceled = "57014";
+
+// tenon's own, raised by its functions in the database.
+inline constexpr std::string_view fenced_out = "TN001";
 
 } // namespace tenon::sqlstate

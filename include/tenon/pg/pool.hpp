@@ -166,11 +166,13 @@ public:
 
 private:
     friend class transaction;
+    friend class election;
     friend observer* detail::observer_of(const pool& of) noexcept;
     friend std::string_view detail::pool_name_of(const pool& of) noexcept;
     /// As `acquire`, at most for as long.
     [[nodiscard]] connection acquire_within(std::chrono::milliseconds most, caller where);
 
+    [[nodiscard]] const std::string& conninfo() const noexcept; // may hold a password
     [[nodiscard]] connection acquire_read_only(const read_options& how, caller where);
     [[nodiscard]] std::chrono::milliseconds measure_lag(connection& replica);
     [[nodiscard]] static bool has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait);

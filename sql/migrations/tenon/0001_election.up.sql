@@ -1,0 +1,64 @@
+-- Elections: who may lead, and since which term.
+
+-- One row for each election, written by whoever wins it and never deleted: terms must not begin again.
+create table tenon.election_term (
+    region      text not null,
+    name        text not null,
+    term        bigint not null,
+    timeline    integer not null,      -- of the server's history when the term began: a promotion begins another
+    id          uuid not null,         -- tells apart two terms with one number, after a promotion that lost one
+    candidate   text not null,
+    backend_pid integer not null,      -- of the session that holds the lock
+    elected_at  timestamptz not null,
+    primary key (region, name)
+);
+
+-- What is wished of candidates.
+create table tenon.election_candidate (
+    region          text not null,
+    name            text not null,
+    candidate       text not null,
+    excluded        boolean not null default false,
+    preferred_until timestamptz,
+    primary key (region, name, candidate)
+);
+
+-- The highest token that a resource outside of the leader's own database has seen.
+create table tenon.fence_guard (
+    resource text primary key,
+    timeline integer not null,
+    term     bigint not null,
+    id       uuid not null
+);
+
+-- Keys of advisory locks. Kind 0 is held by the leader; 1 is shared by its transactions, 2 by all candidates.
+create function tenon.election_key(region text, name text, kind bigint) returns bigint
+    language sql immutable strict parallel safe
+    return pg_catalog.hashtextextended(name, pg_catalog.hashtextextended(region, kind));
+
+-- Who holds one of them.
+create function tenon.election_holders(key bigint) returns setof integer
+    language sql stable strict
+    begin atomic
+        select l.pid from pg_catalog.pg_locks l
+        where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+          and l.classid::bigint = (key >> 32) & 4294967295 and l.objid::bigint = key & 4294967295
+          and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database());
+    end;
+
+-- The fence: nothing of the transaction is stored unless this term is the last one, and none begins before it ends.
+-- FOR SHARE, not FOR KEY SHARE, which would not hold back the next term's update. A leader that is stopped in the
+-- middle is ended by the server after `patience`.
+create function tenon.require_term(of_region text, of_name text, of_term bigint, of_id uuid, patience text) returns void
+    language plpgsql as $$
+begin
+    perform from tenon.election_term t
+        where t.region = of_region and t.name = of_name and t.term = of_term and t.id = of_id
+        for share;
+    if not found then
+        raise exception 'term % of election % is over', of_term, of_name using errcode = 'TN001';
+    end if;
+    perform pg_catalog.pg_advisory_xact_lock_shared(tenon.election_key(of_region, of_name, 1));
+    perform pg_catalog.set_config('idle_in_transaction_session_timeout', patience, true);
+end
+$$;

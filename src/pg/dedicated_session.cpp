@@ -1,0 +1,283 @@
+#include <tenon/pg/detail/dedicated_session.hpp>
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <tenon/core/error.hpp>
+#include <tenon/core/sqlstate.hpp>
+
+#include "dial.hpp"
+#include "server_error.hpp"
+#include "wake.hpp"
+
+namespace tenon::detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct finish {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+};
+
+struct clear {
+    void operator()(PGresult* answer) const noexcept { PQclear(answer); }
+};
+
+using answer_ptr = std::unique_ptr<PGresult, clear>;
+
+constexpr const char* pooler_advice =
+    "a pooler stands between the election and its server: its session would be shared with others, and its lock with "
+    "it. Give election_options::conninfo a direct connection to the server";
+
+// Readable at a moment of CLOCK_BOOTTIME: poll's own timeout stands still while the machine sleeps.
+class alarm {
+public:
+    alarm() : descriptor_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK)) {
+        if (descriptor_ < 0)
+            throw std::system_error(errno, std::generic_category(), "timerfd_create");
+    }
+    alarm(const alarm&) = delete;
+    alarm& operator=(const alarm&) = delete;
+    ~alarm() { ::close(descriptor_); }
+
+    void set(boot_clock::time_point at) const noexcept {
+        const auto since_boot = std::max<std::chrono::nanoseconds>(at.time_since_epoch(), 1ns); // 0 would disarm it
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_boot);
+        itimerspec when{};
+        when.it_value.tv_sec = seconds.count();
+        when.it_value.tv_nsec = (since_boot - seconds).count();
+        (void)::timerfd_settime(descriptor_, TFD_TIMER_ABSTIME, &when, nullptr);
+    }
+    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+
+private:
+    int descriptor_;
+};
+
+// The options of the connection string, with ours behind them: later ones win.
+std::string options_with(const std::string& conninfo, const std::string& ours) {
+    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(
+        PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree);
+    for (const PQconninfoOption* each = parsed.get(); each != nullptr && each->keyword != nullptr; ++each)
+        if (std::string_view(each->keyword) == "options" && each->val != nullptr)
+            return std::string(each->val) + " " + ours;
+    return ours;
+}
+
+} // namespace
+
+struct dedicated_session::state {
+    explicit state(dedicated_options options) : how(std::move(options)) {}
+
+    dedicated_options how;
+    detail::wake woken{};
+    alarm timer{};
+    std::unique_ptr<PGconn, finish> connection{};
+    std::vector<std::string> payloads{};
+    std::string last_words{};
+
+    // False when the server has said farewell.
+    bool read_arrived() {
+        (void)PQisBusy(connection.get()); // takes it apart: a farewell comes as a notice
+        while (PGnotify* const note = PQnotifies(connection.get())) {
+            payloads.emplace_back(note->extra);
+            PQfreemem(note);
+        }
+        return last_words.empty();
+    }
+
+    // False when the session has ended.
+    bool read() {
+        const bool alive = PQconsumeInput(connection.get()) == 1 && PQstatus(connection.get()) == CONNECTION_OK;
+        if (read_arrived() && !alive)
+            last_words = one_line(PQerrorMessage(connection.get()));
+        return alive && last_words.empty();
+    }
+
+    static void keep_farewell(void* self, const PGresult* notice) {
+        const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+        if (severity == nullptr || (std::string_view(severity) != "FATAL" && std::string_view(severity) != "PANIC"))
+            return;
+        static_cast<state*>(self)->last_words = sentence_of(notice);
+    }
+
+    // The first of: socket readable (or writable), time, woken (where asked for).
+    enum class ready { socket, time, woken };
+    ready poll_for(short events, clock::time_point until, bool interruptible) {
+        timer.set(until);
+        std::array sockets{pollfd{connection ? PQsocket(connection.get()) : -1, events, 0},
+                           pollfd{timer.descriptor(), POLLIN, 0},
+                           pollfd{interruptible ? woken.descriptor() : -1, POLLIN, 0}};
+        while (::poll(sockets.data(), sockets.size(), -1) < 0)
+            if (errno != EINTR)
+                throw std::system_error(errno, std::generic_category(), "poll");
+        if (sockets[0].revents != 0)
+            return ready::socket;
+        if (sockets[2].revents != 0) {
+            woken.clear();
+            return ready::woken;
+        }
+        return ready::time;
+    }
+
+    [[noreturn]] void fail_lost(const char* sql, const std::string& reason) {
+        if (last_words.empty())
+            last_words = reason;
+        connection.reset();
+        throw connection_lost("election: connection lost: " + last_words, {.statement = sql});
+    }
+
+    std::vector<row> ask(const char* sql, std::initializer_list<std::string_view> parameters, clock::time_point until) {
+        if (!connection)
+            throw connection_lost("election: there is no session");
+        std::vector<std::string> texts(parameters.begin(), parameters.end());
+        std::vector<const char*> values;
+        values.reserve(texts.size());
+        for (const std::string& text : texts)
+            values.push_back(text.c_str());
+        if (PQsendQueryParams(connection.get(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
+                              nullptr, 0) != 1)
+            fail_lost(sql, one_line(PQerrorMessage(connection.get())));
+        const auto wait_for = [&](short events) {
+            if (poll_for(events, until, false) == ready::time)
+                fail_lost(sql, "no answer in time");
+        };
+        while (PQflush(connection.get()) == 1) {
+            wait_for(POLLIN | POLLOUT);
+            (void)PQconsumeInput(connection.get());
+        }
+        answer_ptr answer;
+        for (;;) {
+            while (PQisBusy(connection.get()) == 1) {
+                wait_for(POLLIN);
+                if (!read())
+                    fail_lost(sql, "the server hung up");
+            }
+            answer_ptr next(PQgetResult(connection.get()));
+            if (!next)
+                break;
+            answer = std::move(next);
+        }
+        if (!read_arrived() || PQstatus(connection.get()) != CONNECTION_OK)
+            fail_lost(sql, one_line(PQerrorMessage(connection.get())));
+        if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK && PQresultStatus(answer.get()) != PGRES_COMMAND_OK)
+            throw_server_error(answer.get(), {.sql = sql, .operation = "election"});
+        std::vector<row> rows(static_cast<std::size_t>(PQntuples(answer.get())));
+        for (int r = 0; r < PQntuples(answer.get()); ++r)
+            for (int c = 0; c < PQnfields(answer.get()); ++c)
+                rows[static_cast<std::size_t>(r)].emplace_back(PQgetvalue(answer.get(), r, c));
+        return rows;
+    }
+
+    void refuse_pooler() {
+        const auto value_of = [this](const char* sql) {
+            return ask(sql, {}, clock::now() + how.connect_timeout).at(0).at(0);
+        };
+        // A pooler makes a pid up, has another one for the next statement, or drops the settings.
+        const std::string own = std::to_string(PQbackendPID(connection.get()));
+        for (int i = 0; i < 2; ++i)
+            if (value_of("select pg_catalog.pg_backend_pid()") != own)
+                throw session_not_dedicated(pooler_advice);
+        if (value_of("select setting from pg_catalog.pg_settings where name = 'idle_session_timeout'") !=
+            std::to_string(how.lease.count()))
+            throw session_not_dedicated(pooler_advice);
+    }
+
+    void open(const std::stop_token& stop) {
+        last_words.clear();
+        payloads.clear();
+        const auto in_ms = [](std::chrono::milliseconds time) { return std::to_string(time.count()); };
+        const std::string settings = "-c idle_session_timeout=" + in_ms(how.lease) +
+                                     " -c statement_timeout=" + in_ms(how.lease) +
+                                     " -c lock_timeout=" + in_ms(how.lock_timeout) +
+                                     " -c idle_in_transaction_session_timeout=" + in_ms(how.lease) +
+                                     // Not sooner by other means either: its client trusts the lease.
+                                     " -c tcp_user_timeout=" + in_ms(how.lease);
+        try {
+            connection.reset(dial(how.conninfo, {.timeout = how.connect_timeout,
+                                                 .wanted = host_role::primary,
+                                                 .stop = stop,
+                                                 .settings = {{"application_name", how.application_name},
+                                                              {"options", options_with(how.conninfo, settings)},
+                                                              {"tcp_user_timeout", in_ms(how.lease / 2)},
+                                                              {"keepalives_idle", "1"},
+                                                              {"keepalives_interval", "1"}}}));
+        } catch (const connection_failed& failure) {
+            // PgBouncer's answer to settings that it cannot pass on.
+            if (std::string_view(failure.what()).find("unsupported startup parameter") != std::string_view::npos)
+                throw session_not_dedicated(pooler_advice);
+            throw;
+        }
+        PQsetNoticeReceiver(connection.get(), keep_farewell, this);
+        try {
+            if (role_of(connection.get()) == host_role::replica)
+                throw connection_failed("cannot connect: the server is a replica, and takes no writes");
+            refuse_pooler();
+        } catch (const error&) {
+            connection.reset();
+            throw;
+        }
+    }
+};
+
+dedicated_session::dedicated_session(dedicated_options how) : state_(std::make_unique<state>(std::move(how))) {}
+
+dedicated_session::~dedicated_session() = default;
+
+void dedicated_session::open(const std::stop_token& stop) {
+    state_->open(stop);
+}
+
+void dedicated_session::close() noexcept {
+    state_->connection.reset();
+}
+
+bool dedicated_session::is_open() const noexcept {
+    return state_->connection != nullptr;
+}
+
+std::vector<dedicated_session::row>
+dedicated_session::ask(const char* sql, std::initializer_list<std::string_view> parameters, clock::time_point until) {
+    return state_->ask(sql, parameters, until);
+}
+
+dedicated_session::event dedicated_session::wait(clock::time_point until) {
+    for (;;) {
+        if (!state_->payloads.empty())
+            return event::notified;
+        switch (state_->poll_for(POLLIN, until, true)) {
+        case state::ready::time:
+            return event::time;
+        case state::ready::woken:
+            return event::woken;
+        case state::ready::socket:
+            if (!state_->read()) {
+                state_->connection.reset();
+                return event::lost;
+            }
+        }
+    }
+}
+
+void dedicated_session::wake() noexcept {
+    state_->woken.set();
+}
+
+std::vector<std::string> dedicated_session::take_notifications() {
+    return std::exchange(state_->payloads, {});
+}
+
+const std::string& dedicated_session::last_words() const noexcept {
+    return state_->last_words;
+}
+
+} // namespace tenon::detail

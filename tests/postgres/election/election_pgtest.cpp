@@ -1,0 +1,426 @@
+// Elections in one process: winning, leading, handing over.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <tenon/election/election.hpp>
+#include <tenon/pg/install.hpp>
+#include <tenon/pg/query.hpp>
+#include <tenon/testing/gate.hpp>
+
+#include "support/database_fixture.hpp"
+
+using namespace tenon;
+using namespace tenon::tests;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+const election_options quick{.lease = 1s, .poll = 50ms};
+
+election_options as(std::string candidate, election_options how = quick) {
+    how.candidate = std::move(candidate);
+    return how;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return false;
+        std::this_thread::sleep_for(1ms);
+    }
+    return true;
+}
+
+struct elections : database_fixture {
+    pool pooled{database.url(), {.max_size = 8}};
+
+    elections() {
+        pooled.transact([](transaction& tx) { install(tx); });
+        run("create table work (n bigint not null)");
+    }
+
+    std::int64_t count(const std::string& sql) {
+        return std::stoll(pooled.transact([&](transaction& tx) {
+            tx.execute("create temporary table if not exists answer (n text)");
+            tx.execute("truncate answer; insert into answer select count(*) from " + sql);
+            return query<std::string>{"select n from answer"}.one(tx);
+        }));
+    }
+};
+
+/// Campaigns on a thread of its own and keeps what it wins.
+class candidate {
+public:
+    candidate(pool& db, const election_options& how, std::string_view name = "job") : election_(db, name, how) {
+        thread_ = std::jthread([this] {
+            if (auto won = election_.campaign(stop_.get_token())) {
+                const std::lock_guard lock(mutex_);
+                won_.emplace(std::move(*won));
+                leads_ = true;
+            }
+        });
+    }
+    ~candidate() { stop_.request_stop(); }
+    [[nodiscard]] bool leads() const { return leads_ && won_->held(); }
+    [[nodiscard]] leadership& won() { return *won_; }
+
+private:
+    election election_;
+    std::stop_source stop_;
+    std::mutex mutex_;
+    std::optional<leadership> won_;
+    std::atomic<bool> leads_{false};
+    std::jthread thread_;
+};
+
+} // namespace
+
+TEST_CASE("the tables are installed by whoever comes first, and nobody minds the others") {
+    database_fixture t;
+    std::atomic<int> failures{0};
+    {
+        std::vector<std::jthread> callers;
+        for (int i = 0; i < 8; ++i)
+            callers.emplace_back([&] {
+                try {
+                    connection db{t.database.url()};
+                    for (int again = 0; again < 2; ++again)
+                        db.transact([](transaction& tx) { install(tx); });
+                } catch (const std::exception& failure) {
+                    std::fprintf(stderr, "%s\n", failure.what());
+                    ++failures;
+                }
+            });
+    }
+    CHECK(failures == 0);
+    CHECK(t.db.transact([](transaction& tx) { return leader_of(tx, "job"); }) == std::nullopt);
+}
+
+TEST_CASE("a candidate that is alone leads, writes, and is known as the leader") {
+    elections t;
+    election job{t.pooled, "job", as("first")};
+    const auto leadership = job.campaign({});
+    REQUIRE(leadership);
+    CHECK(leadership->held());
+    CHECK(leadership->token().term == 1);
+    CHECK(leadership->token().timeline == 1);
+    CHECK(leadership->deadline() > boot_clock::now());
+    CHECK(leadership->deadline() < boot_clock::now() + 1s);
+    CHECK(leadership->transact([](transaction& tx) { return tx.execute("insert into work values (1)"); }) == 1);
+    const auto known = job.current();
+    REQUIRE(known);
+    CHECK(known->candidate == "first");
+    CHECK(known->token == leadership->token());
+    CHECK(t.pooled.transact([](transaction& tx) { return candidates_of(tx, "job"); }) == 1);
+}
+
+TEST_CASE("a term outlives its lease as long as heartbeats are answered") {
+    elections t;
+    election job{t.pooled, "job", {.lease = 200ms, .poll = 20ms}};
+    const auto leadership = job.campaign({});
+    const auto first = leadership->deadline();
+    REQUIRE(eventually([&] { return boot_clock::now() > first + 400ms; }));
+    CHECK(leadership->held());
+    CHECK_NOTHROW(leadership->transact([](transaction& tx) { tx.execute("insert into work values (1)"); }));
+}
+
+TEST_CASE("a second candidate leads when the first resigns, with the next term") {
+    elections t;
+    std::optional<leadership> first;
+    {
+        candidate one{t.pooled, as("one")};
+        REQUIRE(eventually([&] { return one.leads(); }));
+        candidate two{t.pooled, as("two")};
+        REQUIRE(eventually(
+            [&] { return t.pooled.transact([](transaction& tx) { return candidates_of(tx, "job"); }) == 2; }));
+        CHECK_FALSE(two.leads());
+        one.won().resign();
+        CHECK_FALSE(one.won().held());
+        CHECK(one.won().stop_token().stop_requested());
+        REQUIRE(eventually([&] { return two.leads(); }));
+        CHECK(two.won().token().term == 2);
+        CHECK(two.won().token() > one.won().token());
+        CHECK_THROWS_AS(one.won().transact([](transaction& tx) { tx.execute("select 1"); }), fenced_out);
+    }
+    CHECK(t.pooled.transact([](transaction& tx) { return leader_of(tx, "job"); }) == std::nullopt);
+}
+
+TEST_CASE("a stop ends a campaign, and a term with it") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    std::stop_source stop;
+    {
+        const auto leadership = job.campaign(stop.get_token());
+        REQUIRE(leadership);
+        stop.request_stop();
+        CHECK_FALSE(leadership->held());
+        CHECK_THROWS_AS(leadership->transact([](transaction& tx) { tx.execute("select 1"); }), fenced_out);
+    }
+    CHECK_FALSE(job.campaign(stop.get_token()));
+}
+
+TEST_CASE("one object has one campaign at a time, and another one afterwards") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    {
+        const auto leadership = job.campaign({});
+        CHECK_THROWS_AS(job.campaign({}), usage_error);
+    }
+    CHECK(job.campaign({})->token().term == 2);
+}
+
+TEST_CASE("a transaction of a term that is over stores nothing, at every isolation level") {
+    elections t;
+    const auto level = GENERATE(isolation::read_committed, isolation::repeatable_read, isolation::serializable);
+    const bool raw = GENERATE(false, true);
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    leadership->transact([](transaction& tx) { tx.execute("insert into work values (1)"); });
+    t.run("update tenon.election_term set term = term + 1, id = gen_random_uuid()"); // as a successor does
+    static constexpr query<void, std::int64_t> insert{"insert into work values ($1)"};
+    CHECK_THROWS_AS(leadership->transact({.level = level},
+                                         [&](transaction& tx) {
+                                             if (raw)
+                                                 tx.execute("insert into work values (2)");
+                                             else
+                                                 insert.run(tx, 2);
+                                         }),
+                    fenced_out);
+    CHECK(t.count("work") == 1);
+    CHECK(eventually([&] { return !leadership->held(); })); // it has learnt that it is over
+}
+
+TEST_CASE("a fenced transaction that commits in its pipeline is fenced, too") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    t.run("update tenon.election_term set id = gen_random_uuid()");
+    CHECK_THROWS_AS(leadership->transact([](transaction& tx) {
+        tx.pipeline([](pipeline& p) { p.commit(); });
+        tx.execute("insert into work values (2)");
+    }),
+                    error);
+    CHECK(t.count("work") == 0);
+}
+
+TEST_CASE("a successor waits for the transaction of its predecessor that has passed the fence") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    std::jthread successor;
+    std::atomic<bool> began{false};
+    leadership->transact([&](transaction& tx) {
+        tx.execute("insert into work values (1)");
+        successor = std::jthread([&] {
+            connection other{t.database.url()};
+            other.transact([&](transaction& its) {
+                its.execute("update tenon.election_term set term = term + 1, id = gen_random_uuid()");
+                began = true;
+            });
+        });
+        REQUIRE(eventually([&] { return t.count("pg_locks where not granted") > 0; }));
+        CHECK_FALSE(began);
+    });
+    CHECK(t.count("work") == 1);
+    successor.join();
+    CHECK(began);
+}
+
+TEST_CASE("the fence travels with BEGIN: a fenced transaction takes no more round trips than another") {
+    elections t;
+    testing::gate gate{t.database.url()};
+    pool gated{gate.url(), {.max_size = 1}};
+    election_options direct = as("one", {.lease = 30s, .poll = 50ms});
+    direct.conninfo = t.database.url();
+    election job{gated, "job", direct};
+    const auto leadership = job.campaign({});
+    static constexpr query<void, std::int64_t> insert{"insert into work values ($1)"};
+    const auto write = [&] { leadership->transact([](transaction& tx) { insert.run(tx, 1); }); };
+    const auto plain = [&] { gated.transact([](transaction& tx) { insert.run(tx, 1); }); };
+    const auto trips = [&](const auto& action) {
+        action();
+        gate.reset_counters();
+        action();
+        return gate.round_trips();
+    };
+    const auto fenced = trips(write);
+    CHECK(fenced == trips(plain));
+}
+
+TEST_CASE("a fenced transaction works again after its session forgot what was prepared") {
+    elections t;
+    pool one{t.database.url(), {.max_size = 1}};
+    election job{one, "job", as("one")};
+    const auto leadership = job.campaign({});
+    const auto write = [&] {
+        leadership->transact([](transaction& tx) { tx.execute("insert into work values (1)"); });
+    };
+    write();
+    one.transact([](transaction& tx) { tx.execute("deallocate all"); });
+    CHECK_THROWS_AS(write(), error); // told, as for any statement that is run as raw SQL
+    CHECK_NOTHROW(write());
+    CHECK(t.count("work") == 2);
+}
+
+TEST_CASE("resigning waits for transactions under way") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    std::atomic<bool> inside{false};
+    std::atomic<bool> resigned{false};
+    std::jthread resigner;
+    leadership->transact([&](transaction& tx) {
+        tx.execute("insert into work values (1)");
+        resigner = std::jthread([&] {
+            leadership->resign();
+            resigned = true;
+        });
+        REQUIRE(eventually([&] { return !leadership->held(); }));
+        CHECK(job.current());
+        CHECK_FALSE(resigned);
+    });
+    resigner.join();
+    CHECK(resigned);
+    CHECK(t.count("work") == 1);
+    CHECK_FALSE(job.current());
+}
+
+TEST_CASE("a candidate that is asked for leads next, and others hold back for it") {
+    elections t;
+    candidate one{t.pooled, as("one")};
+    REQUIRE(eventually([&] { return one.leads(); }));
+    candidate two{t.pooled, as("two")};
+    candidate three{t.pooled, as("three")};
+    const auto ask = [&](std::string_view whom) {
+        return t.pooled.transact([&](transaction& tx) { return prefer(tx, "job", whom, 10s); });
+    };
+    CHECK_FALSE(ask("nobody"));
+    REQUIRE(eventually([&] { return ask("three"); }));
+    REQUIRE(eventually([&] { return three.leads(); }));
+    CHECK_FALSE(one.leads());
+    CHECK_FALSE(two.leads());
+    CHECK(three.won().token().term == 2);
+}
+
+TEST_CASE("a candidate that is excluded leads no more until it is let in again") {
+    elections t;
+    const auto exclude_one = [&](bool excluded) {
+        t.pooled.transact([&](transaction& tx) { exclude(tx, "job", "one", excluded); });
+    };
+    election job{t.pooled, "job", as("one")};
+    {
+        const auto leadership = job.campaign({});
+        exclude_one(true);
+        REQUIRE(eventually([&] { return !leadership->held(); }));
+    }
+    candidate again{t.pooled, as("one")};
+    candidate two{t.pooled, as("two")};
+    REQUIRE(eventually([&] { return two.leads(); }));
+    exclude_one(false);
+    two.won().resign();
+    REQUIRE(eventually([&] { return again.leads(); }));
+}
+
+TEST_CASE("elections of one name in two regions are two elections") {
+    elections t;
+    candidate east{t.pooled, {.region = "east", .lease = 1s, .poll = 50ms}};
+    candidate west{t.pooled, {.region = "west", .lease = 1s, .poll = 50ms}};
+    CHECK(eventually([&] { return east.leads() && west.leads(); }));
+}
+
+TEST_CASE("an observer is told who leads, and of each change") {
+    elections t;
+    std::mutex mutex;
+    std::vector<std::string> seen;
+    std::stop_source stop;
+    election watched{t.pooled, "job", quick};
+    std::jthread observer([&] {
+        watched.observe(stop.get_token(), [&](const std::optional<leader>& now) {
+            const std::lock_guard lock(mutex);
+            seen.push_back(now ? now->candidate + " " + std::to_string(now->token.term) : "nobody");
+        });
+    });
+    const auto saw = [&](const std::string& text) {
+        return eventually([&] {
+            const std::lock_guard lock(mutex);
+            return !seen.empty() && seen.back() == text;
+        });
+    };
+    CHECK(saw("nobody"));
+    {
+        candidate one{t.pooled, as("one")};
+        CHECK(saw("one 1"));
+    }
+    CHECK(saw("nobody"));
+    stop.request_stop();
+}
+
+TEST_CASE("callbacks and log tell the story, with the cause of each end") {
+    elections t;
+    std::mutex mutex;
+    std::vector<std::string> story;
+    const auto note = [&](const std::string& text) {
+        const std::lock_guard lock(mutex);
+        story.push_back(text);
+    };
+    election_options how = as("one");
+    how.on_elected = [&](const fencing_token& token) { note("elected " + std::to_string(token.term)); };
+    how.on_lost = [&](const fencing_token& token, term_end cause) {
+        note("lost " + std::to_string(token.term) + (cause == term_end::session_lost ? " session" : " otherwise"));
+    };
+    how.log = [&](std::string_view line) { note(std::string(line)); };
+    election job{t.pooled, "job", how};
+    {
+        const auto leadership = job.campaign({});
+        t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
+        CHECK(eventually([&] { return leadership->stop_token().stop_requested(); }));
+        CHECK_FALSE(leadership->held());
+    }
+    REQUIRE(story.size() == 5);
+    CHECK(story[0] == "election job: one campaigns");
+    CHECK_THAT(story[1], ContainsSubstring("election job: one leads, term 1 on timeline 1, after "));
+    CHECK(story[2] == "elected 1");
+    CHECK_THAT(story[3], ContainsSubstring("leads no more after ") && ContainsSubstring("its session was lost (") &&
+                             ContainsSubstring("administrator command"));
+    CHECK(story[4] == "lost 1 session");
+}
+
+TEST_CASE("a campaign without the tables says so instead of waiting for them") {
+    database_fixture t;
+    pool db{t.database.url()};
+    election job{db, "job", quick};
+    CHECK_THROWS_AS(job.campaign({}), schema_mismatch);
+    CHECK_THROWS_AS(job.observe({}, [](const auto&) {}), schema_mismatch);
+}
+
+TEST_CASE("options are refused by name and rule") {
+    database_fixture t;
+    pool db{t.database.url()};
+    CHECK_THROWS_WITH((election{db, "job", {.lease = 1ms}}), ContainsSubstring("election_options::lease"));
+    CHECK_THROWS_WITH((election{db, "job", {.lease = 1s, .margin = 500ms}}),
+                      ContainsSubstring("election_options::margin"));
+    CHECK_THROWS_WITH((election{db, "job", {.lease = 1s, .poll = 600ms}}), ContainsSubstring("election_options::poll"));
+    CHECK_THROWS_WITH((election{db, "job", {.grace = 0ms}}), ContainsSubstring("election_options::grace"));
+    CHECK_THROWS_AS((election{db, ""}), usage_error);
+    election job{db, "job"};
+}
+
+TEST_CASE("what only reads is refused behind the fence") {
+    elections t;
+    election job{t.pooled, "job", quick};
+    const auto leadership = job.campaign({});
+    CHECK_THROWS_AS(leadership->transact({.read_only = true}, [](transaction&) {}), usage_error);
+}
