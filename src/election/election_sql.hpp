@@ -34,12 +34,14 @@ inline constexpr const char* try_lock =
     " when pg_catalog.pg_try_advisory_lock(tenon.election_key($1, $2, 0)) then 'granted'"
     " else 'held' end";
 
-/// Begins the next term; $3 is the candidate, $4 the channel. Waits for fenced transactions of the term before.
+/// Begins the next term; $3 is the candidate, $4 the channel. Waits for fenced transactions of the term before, and
+/// keeps new ones waiting meanwhile.
 inline constexpr const char* bump =
-    "insert into tenon.election_term as t (region, name, term, timeline, id, candidate, backend_pid, elected_at)"
-    " values ($1, $2, 1,"
+    "with alone as materialized (select pg_catalog.pg_advisory_xact_lock(tenon.election_key($1, $2, 1)))"
+    " insert into tenon.election_term as t (region, name, term, timeline, id, candidate, backend_pid, elected_at)"
+    " select $1, $2, 1,"
     " ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
-    " pg_catalog.gen_random_uuid(), $3, pg_catalog.pg_backend_pid(), clock_timestamp())"
+    " pg_catalog.gen_random_uuid(), $3, pg_catalog.pg_backend_pid(), clock_timestamp() from alone"
     " on conflict (region, name) do update set term = t.term + 1, timeline = excluded.timeline, id = excluded.id,"
     " candidate = excluded.candidate, backend_pid = excluded.backend_pid, elected_at = excluded.elected_at"
     " returning t.timeline, t.term, t.id, pg_catalog.pg_notify($4, 'elected ' || $3)";

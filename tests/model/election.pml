@@ -2,7 +2,7 @@
  * Leader election by an advisory lock, with a fencing token: a model for spin (spinroot.com).
  *
  * What is modelled. A PostgreSQL server: its sessions, the advisory lock that one of them has, the term row, the
- * transactions that hold this row FOR SHARE, a standby and its promotion. Two candidates, each with a dedicated
+ * transactions that share a lock which the next term needs for itself, a standby and its promotion. Two candidates, each with a dedicated
  * session: they poll for the lock, bump the term row, lead, resign, begin again. Workers that run fenced transactions
  * for whoever leads. Faults: processes that die, stop or are cut off, sessions ended by the lease or by an
  * administrator, notifications that are lost.

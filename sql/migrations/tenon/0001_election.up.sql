@@ -31,7 +31,8 @@ create table tenon.fence_guard (
     id       uuid not null
 );
 
--- Keys of advisory locks. Kind 0 is held by the leader; 1 is shared by its transactions, 2 by all candidates.
+-- Keys of advisory locks. Kind 0 is held by the leader, 2 shared by all candidates, 3 by each under its own name. Kind 1
+-- keeps terms apart: shared by the leader's transactions until they end, exclusive while a term begins.
 create function tenon.election_key(region text, name text, kind bigint) returns bigint
     language sql immutable strict parallel safe
     return pg_catalog.hashtextextended(name, pg_catalog.hashtextextended(region, kind));
@@ -46,19 +47,25 @@ create function tenon.election_holders(key bigint) returns setof integer
           and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database());
     end;
 
--- The fence: nothing of the transaction is stored unless this term is the last one, and none begins before it ends.
--- FOR SHARE, not FOR KEY SHARE, which would not hold back the next term's update. A leader that is stopped in the
--- middle is ended by the server after `patience`.
+-- The fence: nothing of the transaction is stored unless this term is the last one, and none begins before it ends. The
+-- lock comes first, so that what is read then stays true. At the higher isolation levels the snapshot may be older than
+-- the lock: FOR SHARE refuses a row that was changed since (40001). A leader that is stopped in the middle is ended by the
+-- server after `patience`.
 create function tenon.require_term(of_region text, of_name text, of_term bigint, of_id uuid, patience text) returns void
     language plpgsql as $$
 begin
-    perform from tenon.election_term t
-        where t.region = of_region and t.name = of_name and t.term = of_term and t.id = of_id
-        for share;
+    perform pg_catalog.pg_advisory_xact_lock_shared(tenon.election_key(of_region, of_name, 1));
+    if pg_catalog.current_setting('transaction_isolation') = 'read committed' then
+        perform from tenon.election_term t
+            where t.region = of_region and t.name = of_name and t.term = of_term and t.id = of_id;
+    else
+        perform from tenon.election_term t
+            where t.region = of_region and t.name = of_name and t.term = of_term and t.id = of_id
+            for share;
+    end if;
     if not found then
         raise exception 'term % of election % is over', of_term, of_name using errcode = 'TN001';
     end if;
-    perform pg_catalog.pg_advisory_xact_lock_shared(tenon.election_key(of_region, of_name, 1));
     perform pg_catalog.set_config('idle_in_transaction_session_timeout', patience, true);
 end
 $$;

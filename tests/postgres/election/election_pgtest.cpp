@@ -220,23 +220,56 @@ TEST_CASE("a successor waits for the transaction of its predecessor that has pas
     elections t;
     election job{t.pooled, "job", as("one")};
     const auto leadership = job.campaign({});
-    std::jthread successor;
-    std::atomic<bool> began{false};
+    std::optional<candidate> successor;
     leadership->transact([&](transaction& tx) {
         tx.execute("insert into work values (1)");
-        successor = std::jthread([&] {
-            connection other{t.database.url()};
-            other.transact([&](transaction& its) {
-                its.execute("update tenon.election_term set term = term + 1, id = gen_random_uuid()");
-                began = true;
-            });
-        });
+        successor.emplace(t.pooled, election_options{.lease = 1s, .poll = 50ms, .grace = 500ms});
+        t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
         REQUIRE(eventually([&] { return t.count("pg_locks where not granted") > 0; }));
-        CHECK_FALSE(began);
+        CHECK_FALSE(successor->leads());
     });
     CHECK(t.count("work") == 1);
-    successor.join();
-    CHECK(began);
+    CHECK(eventually([&] { return successor->leads(); }));
+}
+
+TEST_CASE("a successor does not wait longer than its grace: it ends the transaction") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    std::optional<candidate> successor;
+    CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
+        tx.execute("insert into work values (1)");
+        successor.emplace(t.pooled, as("two"));
+        t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
+        REQUIRE(eventually([&] { return successor->leads(); }));
+    }),
+                    connection_lost);
+    CHECK(t.count("work") == 0);
+}
+
+TEST_CASE("a fence that waits for the next term to begin refuses, at every isolation level") {
+    elections t;
+    const auto level = GENERATE(isolation::read_committed, isolation::repeatable_read, isolation::serializable);
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    std::jthread stale;
+    std::atomic<bool> refused{false};
+    t.db.transact([&](transaction& tx) { // as a successor does
+        tx.execute("select pg_advisory_xact_lock(tenon.election_key('', 'job', 1));"
+                   "update tenon.election_term set term = term + 1, id = gen_random_uuid()");
+        stale = std::jthread([&] {
+            try {
+                leadership->transact({.level = level},
+                                     [](transaction& its) { its.execute("insert into work values (1)"); });
+            } catch (const fenced_out&) {
+                refused = true;
+            }
+        });
+        REQUIRE(eventually([&] { return t.count("pg_locks where not granted") > 0; }));
+    });
+    stale.join();
+    CHECK(refused);
+    CHECK(t.count("work") == 0);
 }
 
 TEST_CASE("the fence travels with BEGIN: a fenced transaction takes no more round trips than another") {
