@@ -46,16 +46,9 @@ std::string nanoseconds(tenon::boot_clock::time_point at) {
 class teller final : public tenon::observer {
 public:
     void elected(const tenon::elected_event& event) noexcept override {
-        term_ = event.term;
         tell("elected " + nanoseconds(tenon::boot_clock::now()) + " " + std::to_string(event.timeline) + " " +
              std::to_string(event.term));
     }
-    void deposed(const tenon::deposed_event& event) noexcept override {
-        tell("lost " + nanoseconds(tenon::boot_clock::now()) + " " + std::to_string(event.term));
-    }
-
-private:
-    std::atomic<std::int64_t> term_{0};
 };
 
 // The fence is all that keeps a write apart from a successor's: the pauses leave room for one.
@@ -82,6 +75,10 @@ void lead(tenon::pool& db, const tenon::leadership& leadership, const candidate_
             tell("deadline " + std::to_string(leadership.token().term) + " " + nanoseconds(now));
     };
     tell("deadline " + std::to_string(leadership.token().term) + " " + nanoseconds(trusted));
+    // As soon as `held` is false, not when the lock is given back.
+    const std::stop_callback lost(leadership.stop_token(), [&leadership] {
+        tell("lost " + nanoseconds(tenon::boot_clock::now()) + " " + std::to_string(leadership.token().term));
+    });
     while (leadership.held()) {
         tell_deadline();
         if (!how.writes) {

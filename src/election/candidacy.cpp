@@ -160,8 +160,7 @@ void candidacy::perform(const candidate_machine::action& next, const std::stop_t
     case candidate_machine::step::heartbeat:
         return this->heartbeat(next.until);
     case unlock:
-        (void)session_.ask(election_sql::unlock, {settings_.how.region, settings_.name, settings_.channel}, next.until);
-        return machine_.unlocked();
+        return this->unlock(next.until);
     case close:
         return session_.close();
     }
@@ -212,8 +211,8 @@ void candidacy::try_lock() {
     const auto answer =
         session_.ask(election_sql::try_lock, {settings_.how.region, settings_.name, settings_.how.candidate},
                      sent + settings_.how.lease);
-    if (answer.at(0).at(0) == "granted")
-        machine_.granted(sent);
+    if (answer.at(0).at(1) == "granted")
+        machine_.granted(sent, answer.at(0).at(0) == "t");
     else
         machine_.refused(clock::now());
 }
@@ -260,6 +259,14 @@ void candidacy::heartbeat(clock::time_point until) {
                                    .round_trip = answered - sent,
                                    .margin = margin,
                                    .candidates = number_in<int>(rows.at(0).at(0))});
+}
+
+void candidacy::unlock(clock::time_point until) {
+    const std::string& region = settings_.how.region;
+    if (token_.term != 0)
+        (void)session_.ask(election_sql::resign, {region, settings_.name, token_.id.to_string()}, until);
+    (void)session_.ask(election_sql::unlock, {region, settings_.name, settings_.channel}, until);
+    machine_.unlocked();
 }
 
 void candidacy::heed_notifications() {
@@ -361,7 +368,7 @@ void candidacy::request_leave(term_end cause) noexcept {
 void candidacy::resign() noexcept {
     request_leave(term_end::resigned);
     std::unique_lock lock(mutex_);
-    if (keeper_.joinable())
+    if (keeper_.joinable() && keeper_.get_id() != std::this_thread::get_id()) // not by a callback of the stop token
         changed_.wait(lock, [this] { return finished_; });
 }
 

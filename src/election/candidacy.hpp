@@ -84,6 +84,7 @@ private:
     void bump(clock::time_point until);
     void end_predecessors(clock::time_point until);
     void heartbeat(clock::time_point until);
+    void unlock(clock::time_point until);
     void request_leave(term_end cause) noexcept;
     void after_step();
     void begin_term(const dedicated_session::row& term);

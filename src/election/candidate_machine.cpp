@@ -9,6 +9,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto first_pause = 10ms;
+// A server that ends a session tells its client before it releases the lock; the client may be slow to hear it.
+constexpr auto longest_moment = 25ms;
 constexpr auto longest_pause = 250ms; // a primary that is back, or another, is found within it
 
 } // namespace
@@ -39,6 +41,8 @@ candidate_machine::action candidate_machine::next(time_point now) {
             end(term_end::lease_ran_out);
         return {step::close};
     }
+    if (state_ == state::claiming && now < due_)
+        return {step::wait, due_};
     if (state_ == state::claiming)
         return {blocked_ ? step::end_predecessors : step::bump, deadline_};
     if (state_ == state::leaving && drained_)
@@ -68,8 +72,9 @@ void candidate_machine::refused(time_point now) {
     due_ = now + times_.poll / 2 + up_to(times_.poll / 2);
 }
 
-void candidate_machine::granted(time_point sent) {
+void candidate_machine::granted(time_point sent, bool in_order) {
     state_ = state::claiming;
+    due_ = in_order ? sent : sent + std::min<clock::duration>(times_.poll / 4, longest_moment);
     blocked_ = false;
     trust(sent);
 }

@@ -57,8 +57,9 @@ public:
     void opened(time_point now);
     void open_failed(time_point now);
     void refused(time_point now);
-    /// The lock is ours: `sent` is when it was asked for.
-    void granted(time_point sent);
+    /// The lock is ours: `sent` is when it was asked for. Unless the last leader resigned `in_order` it is given a
+    /// moment to hear that it is none any more.
+    void granted(time_point sent, bool in_order);
     /// Transactions of the term before hold the new one back, says an answer to what was sent then.
     void blocked(time_point sent);
     void predecessors_ended(time_point sent);

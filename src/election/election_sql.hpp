@@ -21,9 +21,10 @@ inline constexpr const char* hello =
     " pg_catalog.pg_advisory_lock_shared(tenon.election_key($1 || ' ' || $2, $3, 3))";
 
 /// Never waits: who waits in the server for a lock holds back vacuum. A candidate that is asked for goes first, as long
-/// as it is there.
+/// as it is there. Says also whether the last leader resigned in order.
 inline constexpr const char* try_lock =
-    "select case"
+    "select coalesce((select t.backend_pid = 0 from tenon.election_term t where t.region = $1 and t.name = $2), true),"
+    " case"
     " when exists (select from tenon.election_candidate c"
     "  where c.region = $1 and c.name = $2 and c.candidate = $3 and c.excluded) then 'excluded'"
     " when exists (select from tenon.election_candidate c"
@@ -52,6 +53,10 @@ inline constexpr const char* end_predecessors =
 
 /// Any statement would do; this one tells how many candidates there are.
 inline constexpr const char* heartbeat = "select count(*) from tenon.election_holders(tenon.election_key($1, $2, 2))";
+
+/// The term's session holds it no more; $3 is the term's id.
+inline constexpr const char* resign =
+    "update tenon.election_term set backend_pid = 0 where region = $1 and name = $2 and id = $3";
 
 /// $3 is the channel.
 inline constexpr const char* unlock =

@@ -226,6 +226,8 @@ private:
     fault choose() {
         if (unfenced_)
             return fault::stop; // in the middle of a transaction: what no look at a clock can help
+        if (next_ < names.size()) // each once, then at random
+            return static_cast<fault>(next_++);
         static constexpr std::array<int, names.size()> weights{20, 20, 15, 10, 12, 6, 8, 4, 2};
         std::discrete_distribution<int> pick(weights.begin(), weights.end());
         return static_cast<fault>(pick(random_));
@@ -296,6 +298,7 @@ private:
     election_lab& lab_;
     tally& tally_;
     bool unfenced_;
+    std::size_t next_ = 0;
     std::minstd_rand random_{std::random_device{}()};
 };
 

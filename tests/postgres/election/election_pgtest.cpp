@@ -431,6 +431,49 @@ TEST_CASE("callbacks and log tell the story, with the cause of each end") {
     CHECK(story[4] == "lost 1 session");
 }
 
+TEST_CASE("an observer is told of terms, heartbeats and refusals") {
+    class listener_of_events final : public observer {
+    public:
+        void elected(const elected_event& event) noexcept override {
+            add("elected " + std::string(event.candidate) + " " + std::to_string(event.term));
+        }
+        void deposed(const deposed_event& event) noexcept override {
+            add("deposed " + std::to_string(event.term) + " " +
+                (event.cause == term_end::fenced_out ? "fenced out" : "otherwise"));
+        }
+        void heartbeat(const heartbeat_event& event) noexcept override {
+            const bool sound = event.candidates == 1 && event.round_trip > 0ns && event.margin > 0ns;
+            if (!beats_.exchange(true))
+                add(sound ? "heartbeat" : "odd heartbeat");
+        }
+        void fenced(const fence_event& event) noexcept override { add("fenced " + std::to_string(event.term)); }
+        std::vector<std::string> seen() {
+            const std::lock_guard lock(mutex_);
+            return seen_;
+        }
+
+    private:
+        void add(std::string text) {
+            const std::lock_guard lock(mutex_);
+            seen_.push_back(std::move(text));
+        }
+        std::mutex mutex_;
+        std::vector<std::string> seen_;
+        std::atomic<bool> beats_{false};
+    };
+    elections t;
+    const auto told = std::make_shared<listener_of_events>();
+    pool db{t.database.url(), {.connection = {.observer = told}}};
+    election job{db, "job", as("one")};
+    {
+        const auto leadership = job.campaign({});
+        REQUIRE(eventually([&] { return told->seen().size() == 2; }));
+        t.run("update tenon.election_term set id = gen_random_uuid()");
+        CHECK_THROWS_AS(leadership->transact([](transaction& tx) { tx.execute("select 1"); }), fenced_out);
+    }
+    CHECK(told->seen() == std::vector<std::string>{"elected one 1", "heartbeat", "fenced 1", "deposed 1 fenced out"});
+}
+
 TEST_CASE("a campaign without the tables says so instead of waiting for them") {
     database_fixture t;
     pool db{t.database.url()};

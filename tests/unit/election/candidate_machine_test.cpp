@@ -19,7 +19,7 @@ struct candidate : candidate_machine {
 
     void lead_since(boot_clock::time_point at) {
         opened(at);
-        granted(at);
+        granted(at, true);
         bumped(at);
     }
 };
@@ -67,7 +67,7 @@ TEST_CASE("pauses between sessions that cannot be opened grow to a quarter of a 
 TEST_CASE("the lock alone is no leadership: the term comes first") {
     candidate c;
     c.opened(start);
-    c.granted(start);
+    c.granted(start, true);
     CHECK(c.now_in() == state::claiming);
     CHECK(c.next(start).what == step::bump);
     c.blocked(start);
@@ -78,10 +78,20 @@ TEST_CASE("the lock alone is no leadership: the term comes first") {
     CHECK(c.now_in() == state::leading);
 }
 
+TEST_CASE("a leader that did not resign is given a moment to hear that it is none any more") {
+    candidate c;
+    c.opened(start);
+    c.granted(start, false);
+    const auto moment = c.next(start);
+    CHECK(moment.what == step::wait);
+    CHECK(moment.until == start + 25ms);
+    CHECK(c.next(moment.until).what == step::bump);
+}
+
 TEST_CASE("a claim that the server does not answer is given up, and begun again") {
     candidate c;
     c.opened(start);
-    c.granted(start);
+    c.granted(start, true);
     CHECK(c.next(start + 2s).what == step::close);
     CHECK(c.now_in() == state::offline);
 }
@@ -135,7 +145,7 @@ TEST_CASE("a leader that resigns keeps its lease until its work is done, then un
 TEST_CASE("whoever stops while claiming unlocks, and one who only follows is done") {
     candidate claiming;
     claiming.opened(start);
-    claiming.granted(start);
+    claiming.granted(start, true);
     claiming.leave(term_end::stopped);
     CHECK(claiming.next(start).what == step::unlock);
     candidate following;

@@ -1,0 +1,98 @@
+// What candidates cost the database, and what they must not disturb.
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <tenon/election/election.hpp>
+#include <tenon/pg/install.hpp>
+#include <tenon/pg/query.hpp>
+#include <tenon/testing/gate.hpp>
+
+#include "postgres/testing/ask.hpp"
+#include "support/database_fixture.hpp"
+
+using namespace tenon;
+using namespace tenon::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int crowd_size = 50;
+constexpr auto poll_interval = 200ms;
+
+bool eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 30s;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return false;
+        std::this_thread::sleep_for(1ms);
+    }
+    return true;
+}
+
+/// Fifty candidates for one name, one of which leads.
+struct crowd : database_fixture {
+    testing::gate gate{database.url()};
+    pool pooled{gate.url(), {.max_size = 2}};
+    std::stop_source stop;
+    std::vector<std::jthread> threads;
+
+    crowd() {
+        db.transact([](transaction& tx) { install(tx); });
+        for (int i = 0; i < crowd_size; ++i)
+            threads.emplace_back([this, i] {
+                election job{pooled, "job", {.candidate = std::to_string(i), .lease = 4s, .poll = poll_interval}};
+                while (const auto leadership = job.campaign(stop.get_token()))
+                    while (leadership->held())
+                        std::this_thread::sleep_for(1ms);
+            });
+        REQUIRE(eventually([this] {
+            return db.transact([](transaction& tx) { return candidates_of(tx, "job"); }) == crowd_size &&
+                   db.transact([](transaction& tx) { return leader_of(tx, "job"); });
+        }));
+    }
+    ~crowd() { stop.request_stop(); }
+};
+
+} // namespace
+
+TEST_CASE("fifty candidates send no more statements than twice in a poll interval each") {
+    crowd c;
+    c.gate.reset_counters();
+    const auto since = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(2s); // the window that is counted: a longer one counts more and may hold more
+    const auto statements = static_cast<double>(c.gate.round_trips());
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
+    constexpr double per_second = crowd_size * 2 / std::chrono::duration<double>(poll_interval).count();
+    CAPTURE(statements, seconds);
+    CHECK(statements > crowd_size);                               // they do ask
+    CHECK(statements <= per_second * seconds + crowd_size + 4.0); // and each may have just begun
+}
+
+TEST_CASE("waiting candidates hold back no vacuum and no index that is created concurrently") {
+    crowd c;
+    c.run("create table work (n int); insert into work select generate_series(1, 10000)");
+    c.run("delete from work");
+    const std::string url = c.database.url();
+    CHECK_NOTHROW(ask(url, "vacuum work"));
+    CHECK(ask(url, "select pg_relation_size('work')") ==
+          "0"); // every dead row is gone, so nothing held an old snapshot
+    // It waits for every transaction that is older than it; one blocked in pg_advisory_lock would be one.
+    CHECK_NOTHROW(ask(url + " options='-c statement_timeout=20s'", "create index concurrently on work (n)"));
+    static constexpr query<std::int64_t> held{
+        "select count(*) from pg_stat_activity where application_name like 'tenon election%'"
+        " and (backend_xmin is not null or backend_xid is not null) and query_start < clock_timestamp() - interval '1 "
+        "s'"};
+    static constexpr query<std::int64_t> waiting{
+        "select count(*) from pg_locks where locktype = 'advisory' and not granted"};
+    for (int i = 0; i < 100; ++i)
+        c.db.transact([](transaction& tx) {
+            CHECK(held.one(tx) == 0);
+            CHECK(waiting.one(tx) == 0);
+        });
+}
