@@ -108,23 +108,39 @@ void candidacy::keep() noexcept {
     end_term();
 }
 
+// What no waiting mends is the caller's to know.
+bool candidacy::is_hopeless(const error& failure) const {
+    const std::string_view state = failure.sqlstate();
+    const bool misnamed = state == "28P01" || state == "28000" || state == "3D000"; // password, role, database
+    return dynamic_cast<const session_not_dedicated*>(&failure) != nullptr ||
+           dynamic_cast<const schema_mismatch*>(&failure) != nullptr || state == sqlstate::insufficient_privilege ||
+           (misnamed && !was_open_);
+}
+
+// Once, until it changes.
+void candidacy::say_failure(const std::string& what) {
+    if (std::exchange(last_failure_, what) != what)
+        settings_.say("tries again: " + what);
+}
+
 bool candidacy::step(const std::stop_token& stop) {
     heed_requests();
     const candidate_machine::action next = machine_.next(clock::now());
+    const bool leads = token_.term != 0;
+    const auto fail = [&](const char* what) {
+        session_.close();
+        machine_.lost(clock::now());
+        if (!leads)
+            say_failure(what);
+    };
     try {
         perform(next, stop);
     } catch (const error& failure) {
-        session_.close();
-        machine_.lost(clock::now());
-        const bool leads = token_.term != 0;
-        // What no waiting mends is the caller's to know.
-        const bool hopeless = dynamic_cast<const session_not_dedicated*>(&failure) != nullptr ||
-                              dynamic_cast<const schema_mismatch*>(&failure) != nullptr ||
-                              failure.sqlstate() == sqlstate::insufficient_privilege;
-        if (!leads && hopeless)
+        fail(failure.what());
+        if (!leads && is_hopeless(failure))
             throw;
-        if (!leads && std::exchange(last_failure_, failure.what()) != failure.what())
-            settings_.say(std::string("tries again: ") + failure.what());
+    } catch (const std::exception& failure) { // no memory, no descriptors
+        fail(failure.what());
     }
     after_step();
     return machine_.now_in() != candidate_machine::state::over;
@@ -193,15 +209,15 @@ void candidacy::open(const std::stop_token& stop) {
                                     ", another has been promoted to " +
                                     std::to_string(settings_.newest_timeline.load()));
         settings_.newest_timeline = timeline;
-    } catch (const session_not_dedicated&) {
-        throw;
     } catch (const connection_failed& failure) {
+        if (is_hopeless(failure))
+            throw;
         session_.close();
         machine_.open_failed(clock::now());
-        if (std::exchange(last_failure_, failure.what()) != failure.what())
-            settings_.say(std::string("tries again: ") + failure.what());
+        say_failure(failure.what());
         return;
     }
+    was_open_ = true;
     last_failure_.clear();
     machine_.opened(clock::now());
 }
@@ -263,8 +279,13 @@ void candidacy::heartbeat(clock::time_point until) {
 
 void candidacy::unlock(clock::time_point until) {
     const std::string& region = settings_.how.region;
-    if (token_.term != 0)
-        (void)session_.ask(election_sql::resign, {region, settings_.name, token_.id.to_string()}, until);
+    try {
+        if (token_.term != 0)
+            (void)session_.ask(election_sql::resign, {region, settings_.name, token_.id.to_string()}, until);
+    } catch (const error&) { // only spares the successor a moment
+        if (!session_.is_open())
+            throw;
+    }
     (void)session_.ask(election_sql::unlock, {region, settings_.name, settings_.channel}, until);
     machine_.unlocked();
 }
@@ -275,12 +296,17 @@ void candidacy::heed_notifications() {
             return payload.size() > wish.size() && payload.substr(wish.size()) == settings_.how.candidate;
         };
         const bool leads = machine_.now_in() == candidate_machine::state::leading;
+        const bool claims = machine_.now_in() == candidate_machine::state::claiming;
+        const bool unwanted = (payload.starts_with(election_sql::preferred) && !names_us(election_sql::preferred)) ||
+                              (payload.starts_with(election_sql::excluded) && names_us(election_sql::excluded));
         if (payload == election_sql::resigned)
             machine_.vacated(clock::now());
-        else if (payload.starts_with(election_sql::preferred) && leads && !names_us(election_sql::preferred))
-            request_leave(term_end::preferred);
-        else if (payload.starts_with(election_sql::excluded) && leads && names_us(election_sql::excluded))
-            request_leave(term_end::excluded);
+        else if (unwanted && leads)
+            request_leave(payload.starts_with(election_sql::preferred) ? term_end::preferred : term_end::excluded);
+        else if (unwanted && claims) { // the lock goes back, and the next try is told why it gets none
+            session_.close();
+            machine_.lost(clock::now());
+        }
     }
 }
 

@@ -76,6 +76,8 @@ private:
     bool step(const std::stop_token& stop);
     void keep() noexcept;
     void perform(const candidate_machine::action& next, const std::stop_token& stop);
+    [[nodiscard]] bool is_hopeless(const error& failure) const;
+    void say_failure(const std::string& what);
     void heed_requests();
     void heed_notifications();
     void open(const std::stop_token& stop);
@@ -97,6 +99,7 @@ private:
     const clock::time_point began_ = clock::now();
     clock::time_point elected_at_{};
     std::string last_failure_;
+    bool was_open_ = false;
 
     fencing_token token_{};
     std::array<std::string, 5> fence_texts_{};

@@ -107,7 +107,10 @@ void candidate_machine::vacated(time_point now) {
 void candidate_machine::lost(time_point now) {
     if (state_ == state::leading || state_ == state::leaving || state_ == state::unlocking) {
         // A session that ends while we leave anyway is no other cause.
-        end(state_ == state::leading ? term_end::session_lost : cause_);
+        if (state_ != state::leading)
+            end(cause_);
+        else
+            end(now >= deadline_ ? term_end::lease_ran_out : term_end::session_lost);
         return;
     }
     open_failed(now);

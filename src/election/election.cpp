@@ -116,6 +116,8 @@ void election::observe(const std::stop_token& stop, const std::function<void(con
         } catch (const session_not_dedicated&) {
             throw;
         } catch (const error& failure) {
+            if (failure.sqlstate() == sqlstate::insufficient_privilege)
+                throw;
             if (failure.sqlstate() == "3F000" || failure.sqlstate() == sqlstate::undefined_table)
                 throw schema_mismatch(
                     "election " + settings.name + ": its tables are missing in this database: call tenon::install once",

@@ -18,7 +18,7 @@ inline constexpr std::string_view excluded = "excluded ";
 inline constexpr const char* hello =
     "select ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
     " pg_catalog.pg_advisory_lock_shared(tenon.election_key($1, $2, 2)),"
-    " pg_catalog.pg_advisory_lock_shared(tenon.election_key($1 || ' ' || $2, $3, 3))";
+    " pg_catalog.pg_advisory_lock_shared(tenon.election_key($2, $3, pg_catalog.hashtextextended($1, 3)))";
 
 /// Never waits: who waits in the server for a lock holds back vacuum. A candidate that is asked for goes first, as long
 /// as it is there. Says also whether the last leader resigned in order.
@@ -30,7 +30,8 @@ inline constexpr const char* try_lock =
     " when exists (select from tenon.election_candidate c"
     "  where c.region = $1 and c.name = $2 and c.candidate <> $3 and not c.excluded"
     "  and c.preferred_until > clock_timestamp()"
-    "  and exists (select from tenon.election_holders(tenon.election_key($1 || ' ' || $2, c.candidate, 3))))"
+    "  and exists (select from tenon.election_holders(tenon.election_key($2, c.candidate, "
+    "pg_catalog.hashtextextended($1, 3)))))"
     "  then 'preferred'"
     " when pg_catalog.pg_try_advisory_lock(tenon.election_key($1, $2, 0)) then 'granted'"
     " else 'held' end";
@@ -38,7 +39,10 @@ inline constexpr const char* try_lock =
 /// Begins the next term; $3 is the candidate, $4 the channel. Waits for fenced transactions of the term before, and
 /// keeps new ones waiting meanwhile.
 inline constexpr const char* bump =
-    "with alone as materialized (select pg_catalog.pg_advisory_xact_lock(tenon.election_key($1, $2, 1)))"
+    "with alone as materialized (select pg_catalog.pg_advisory_xact_lock(tenon.election_key($1, $2, 1)),"
+    // A term that was announced must not be lost in a crash of the server.
+    " pg_catalog.set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'"
+    " else current_setting('synchronous_commit') end, true))"
     " insert into tenon.election_term as t (region, name, term, timeline, id, candidate, backend_pid, elected_at)"
     " select $1, $2, 1,"
     " ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
@@ -56,7 +60,8 @@ inline constexpr const char* heartbeat = "select count(*) from tenon.election_ho
 
 /// The term's session holds it no more; $3 is the term's id.
 inline constexpr const char* resign =
-    "update tenon.election_term set backend_pid = 0 where region = $1 and name = $2 and id = $3";
+    "with quick as materialized (select pg_catalog.set_config('synchronous_commit', 'off', true))"
+    " update tenon.election_term set backend_pid = 0 from quick where region = $1 and name = $2 and id = $3::uuid";
 
 /// $3 is the channel.
 inline constexpr const char* unlock =

@@ -51,7 +51,8 @@ bool prefer(transaction& tx, std::string_view name, std::string_view candidate, 
     const std::uint64_t asked = tx.execute(
         "insert into tenon.election_candidate as c (region, name, candidate, preferred_until)"
         " select $1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond'"
-        " where exists (select from tenon.election_holders(tenon.election_key($1 || ' ' || $2, $3, 3)))"
+        " where exists (select from tenon.election_holders(tenon.election_key($2, $3, pg_catalog.hashtextextended($1, "
+        "3))))"
         " on conflict (region, name, candidate) do update set preferred_until = excluded.preferred_until"
         " where not c.excluded",
         std::string(region), std::string(name), std::string(candidate), static_cast<double>(patience.count()));

@@ -202,7 +202,7 @@ void session::open_cursor(const statement& what, parameters& values) {
     blocks_.clear();
     bulk_rows_ = 0;
     bulk_since_ = options_.observer ? clock::now() : clock::time_point{};
-    if (keeps_id_ && !pending_begin_.empty())
+    if (begin_is_not_alone())
         begin_now();
     enter_pipeline();
     occupied_ = occupation::rows;
@@ -382,7 +382,7 @@ void session::start_copy(const statement& what, ExecStatusType expected) {
     const statement_context context = context_of(what);
     bulk_since_ = options_.observer ? clock::now() : clock::time_point{};
     std::string text;
-    if (!pending_begin_.empty() && keeps_id_)
+    if (begin_is_not_alone())
         begin_now();
     if (!pending_begin_.empty())
         text.append(pending_begin_).append(";");

@@ -234,6 +234,10 @@ void session::commit() {
     }
     statement_deadline_ = clock::time_point::max(); // COMMIT is not cut short
     take_over();
+    if (prelude_ != nullptr) { // whatever way led past it: nothing is stored without its fence
+        rollback();
+        throw usage_error("commit: the transaction's fence was not sent, so nothing was stored");
+    }
     end_transaction();
     const auto status = PQtransactionStatus(connection_);
     if (status == PQTRANS_IDLE)
@@ -477,7 +481,7 @@ void session::leave_pipeline(const statement_context& context) {
 pg_result_ptr session::run_script(std::string_view sql) {
     take_over();
     std::string text;
-    if (!pending_begin_.empty() && (keeps_id_ || prelude_ != nullptr))
+    if (begin_is_not_alone())
         begin_now();
     if (!pending_begin_.empty())
         text.append(pending_begin_).append(";");

@@ -222,6 +222,10 @@ private:
     void leave_pipeline(const statement_context& context);
     [[nodiscard]] bool send_begin(); // true when a BEGIN was due and is queued
     void take_begin();
+    /// BEGIN is due, and so is what has to go with it: it cannot be put in front of other SQL as text.
+    [[nodiscard]] bool begin_is_not_alone() const noexcept {
+        return !pending_begin_.empty() && (keeps_id_ || prelude_ != nullptr);
+    }
     [[nodiscard]] bool send_prelude();
     void take_prelude();
     void begin_now(); // for what cannot follow it in a pipeline

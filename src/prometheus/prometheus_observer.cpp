@@ -12,6 +12,7 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/labels.h>
 #include <prometheus/registry.h>
@@ -21,6 +22,7 @@ namespace {
 
 using ::prometheus::Counter;
 using ::prometheus::Family;
+using ::prometheus::Gauge;
 using ::prometheus::Histogram;
 using ::prometheus::Labels;
 using ::prometheus::MetricFamily;
@@ -32,6 +34,9 @@ constexpr const char* collection_label = "db_collection_name";
 constexpr const char* status_label = "db_response_status_code";
 constexpr const char* error_label = "error_type";
 constexpr const char* outcome_label = "outcome";
+constexpr const char* election_label = "tenon_election_name";
+constexpr const char* region_label = "tenon_election_region";
+constexpr const char* cause_label = "cause";
 
 // The conventions' own value for an error that has no low-cardinality name.
 constexpr std::string_view other_error = "_OTHER";
@@ -108,6 +113,21 @@ struct transaction_series {
     std::array<Counter*, 3> ends; // by transaction_event::end
 };
 
+// By term_end.
+constexpr std::array<const char*, 7> causes{"resigned",     "stopped",       "preferred", "excluded",
+                                            "session_lost", "lease_ran_out", "fenced_out"};
+
+struct election_series {
+    Gauge* leader;
+    Gauge* term;
+    Gauge* margin;
+    Gauge* candidates;
+    Histogram* heartbeat;
+    Counter* rejections;
+    Counter* elections;
+    std::array<Counter*, causes.size()> ends; // by term_end
+};
+
 // A failure to record must not become one of the program's: the event is lost.
 template <class Record>
 void unless_it_throws(const Record& record) noexcept {
@@ -160,6 +180,18 @@ struct prometheus_observer::state {
         histogram("tenon_transaction_duration_seconds", "Duration of transactions, from begin to end");
     Family<Counter>& transactions = counter("tenon_transactions_total", "Transactions, by how they have ended");
     Family<Counter>& retries = counter("tenon_retries_total", "Times that transact has run its body again");
+    Family<Gauge>& election_leader = gauge("tenon_election_leader", "1 while this process leads the election, else 0");
+    Family<Gauge>& election_term = gauge("tenon_election_term", "The last term that this process has won");
+    Family<Gauge>& election_margin =
+        gauge("tenon_election_margin_seconds", "What was left of the lease at the last answer to a heartbeat");
+    Family<Gauge>& election_candidates = gauge(
+        "tenon_election_candidates", "Processes that campaign or lead, as the leader knows it; 0 where none leads");
+    Family<Histogram>& election_heartbeat =
+        histogram("tenon_election_heartbeat_seconds", "Time from a leader's heartbeat to its answer");
+    Family<Counter>& election_rejections =
+        counter("tenon_election_fence_rejections_total", "Transactions of a leader that its fence has refused");
+    Family<Counter>& election_transitions =
+        counter("tenon_election_transitions_total", "Terms that began (elected) and terms that ended, by their cause");
 
     series_table<5, statement_series> statement_table{}; // pool, operation, collection, status, error
     series_table<1, pool_series> pool_table{};
@@ -167,6 +199,7 @@ struct prometheus_observer::state {
     series_table<1, Histogram*> create_table{};              // pool
     series_table<2, Counter*> connect_failure_table{};       // pool, status
     series_table<2, Counter*> retry_table{};                 // pool, status
+    series_table<2, election_series> election_table{};       // name, region
 
     // Not the tables' mutex, and not held during an event: a scrape holds it while it asks a pool for its status,
     // and a pool may tell of an event while it is locked.
@@ -179,6 +212,10 @@ struct prometheus_observer::state {
 
     Family<Counter>& counter(const char* name, const char* help) {
         return ::prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+    }
+
+    Family<Gauge>& gauge(const char* name, const char* help) {
+        return ::prometheus::BuildGauge().Name(name).Help(help).Register(registry);
     }
 
     Histogram& timed(Family<Histogram>& family, const Labels& labels) { return family.Add(labels, seconds_buckets); }
@@ -216,6 +253,28 @@ struct prometheus_observer::state {
             };
             return transaction_series{.duration = &timed(transaction_duration, {{pool_label, values[0]}}),
                                       .ends = {count("committed"), count("rolled_back"), count("unknown")}};
+        });
+    }
+
+    election_series& elections(std::string_view election, std::string_view region) {
+        return election_table.get({election, region}, [&](const auto& values) {
+            const Labels labels{{election_label, values[0]}, {region_label, values[1]}};
+            const auto count = [&](const char* cause) {
+                Labels with_cause = labels;
+                with_cause.emplace(cause_label, cause);
+                return &election_transitions.Add(with_cause);
+            };
+            election_series made{.leader = &election_leader.Add(labels),
+                                 .term = &election_term.Add(labels),
+                                 .margin = &election_margin.Add(labels),
+                                 .candidates = &election_candidates.Add(labels),
+                                 .heartbeat = &timed(election_heartbeat, labels),
+                                 .rejections = &election_rejections.Add(labels),
+                                 .elections = count("elected"),
+                                 .ends = {}};
+            for (std::size_t i = 0; i < causes.size(); ++i)
+                made.ends[i] = count(causes[i]); // seen at 0 first, each shows its first event as an increase
+            return made;
         });
     }
 };
@@ -312,13 +371,49 @@ void prometheus_observer::retried(const retry_event& event) noexcept {
     unless_it_throws([&] {
         state_->retry_table
             .get({event.pool, event.response_status},
-                 [&](const auto& values) { return &state_->retries.Add({{pool_label, values[0]}, {status_label, values[1]}}); })
+                 [&](const auto& values) {
+                     return &state_->retries.Add({{pool_label, values[0]}, {status_label, values[1]}});
+                 })
             ->Increment();
     });
 }
 
 void prometheus_observer::leaked(const leak_event& event) noexcept {
     unless_it_throws([&] { state_->pools(event.pool).leaks->Increment(); });
+}
+
+void prometheus_observer::elected(const elected_event& event) noexcept {
+    unless_it_throws([&] {
+        const auto& series = state_->elections(event.election, event.region);
+        series.term->Set(static_cast<double>(event.term));
+        series.leader->Set(1);
+        series.elections->Increment();
+    });
+}
+
+void prometheus_observer::deposed(const deposed_event& event) noexcept {
+    unless_it_throws([&] {
+        const auto& series = state_->elections(event.election, event.region);
+        series.ends.at(static_cast<std::size_t>(event.cause))->Increment();
+        if (series.term->Value() > static_cast<double>(event.term))
+            return; // another candidate of this process leads already
+        series.leader->Set(0);
+        series.margin->Set(0);
+        series.candidates->Set(0);
+    });
+}
+
+void prometheus_observer::heartbeat(const heartbeat_event& event) noexcept {
+    unless_it_throws([&] {
+        const auto& series = state_->elections(event.election, event.region);
+        series.heartbeat->Observe(seconds(event.round_trip));
+        series.margin->Set(seconds(event.margin));
+        series.candidates->Set(event.candidates);
+    });
+}
+
+void prometheus_observer::fenced(const fence_event& event) noexcept {
+    unless_it_throws([&] { state_->elections(event.election, event.region).rejections->Increment(); });
 }
 
 } // namespace tenon

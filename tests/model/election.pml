@@ -2,10 +2,10 @@
  * Leader election by an advisory lock, with a fencing token: a model for spin (spinroot.com).
  *
  * What is modelled. A PostgreSQL server: its sessions, the advisory lock that one of them has, the term row, the
- * transactions that share a lock which the next term needs for itself, a standby and its promotion. Two candidates, each with a dedicated
- * session: they poll for the lock, bump the term row, lead, resign, begin again. Workers that run fenced transactions
- * for whoever leads. Faults: processes that die, stop or are cut off, sessions ended by the lease or by an
- * administrator, notifications that are lost.
+ * transactions that share a lock which the next term needs for itself, a standby and its promotion. Two candidates,
+ * each with a dedicated session: they poll for the lock, bump the term row, lead, resign, begin again. Workers that
+ * run fenced transactions for whoever leads. Faults: processes that die, stop or are cut off, sessions ended by the
+ * lease or by an administrator, notifications that are lost.
  *
  *              the lock is won              the bump's answer is read              resigns
  *     waiting -----------------> electing ----------------------------> leader -----------------> draining

@@ -48,6 +48,26 @@ statement_event failure(std::string_view sqlstate) {
     return event;
 }
 
+constexpr elected_event first_term{
+    .election = "scheduler", .region = "east", .candidate = "secret-host/1", .timeline = 1, .term = 7, .campaign = 1s};
+
+constexpr deposed_event end_of(const elected_event& won, term_end cause) {
+    return {.election = won.election,
+            .region = won.region,
+            .candidate = won.candidate,
+            .term = won.term,
+            .cause = cause,
+            .reason = "terminating secret connection",
+            .held = 1h};
+}
+
+void tell_election(observer& told) {
+    told.elected(first_term);
+    told.heartbeat({.election = "scheduler", .region = "east", .round_trip = 2ms, .margin = 6500ms, .candidates = 3});
+    told.fenced({.election = "scheduler", .region = "east", .term = 7});
+    told.deposed(end_of(first_term, term_end::fenced_out));
+}
+
 // One event of each kind and of each outcome.
 void tell_everything(observer& told) {
     told.acquired({.pool = "orders", .wait = 1ms, .timed_out = false});
@@ -67,6 +87,7 @@ void tell_everything(observer& told) {
     }
     told.retried({.pool = "main", .attempt = 1, .response_status = "40001", .pause = 10ms});
     told.leaked({.pool = "orders", .file = "/secret/path.cpp", .line = 1, .held = 60s});
+    tell_election(told);
 }
 
 std::string exposition(const prometheus_observer& observer) {
@@ -286,9 +307,86 @@ TEST_CASE("retries are counted by their cause, leaks by their pool") {
     observer.retried({.pool = "main", .attempt = 1, .response_status = "40P01", .pause = 10ms});
     observer.leaked({.pool = "orders", .file = "a.cpp", .line = 1, .held = 60s});
 
-    CHECK(value(observer, "tenon_retries_total", {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40001"}}) == 2);
-    CHECK(value(observer, "tenon_retries_total", {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40P01"}}) == 1);
+    CHECK(value(observer, "tenon_retries_total",
+                {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40001"}}) == 2);
+    CHECK(value(observer, "tenon_retries_total",
+                {{"db_client_connection_pool_name", "main"}, {"db_response_status_code", "40P01"}}) == 1);
     CHECK(value(observer, "tenon_connection_leaks_total", {{"db_client_connection_pool_name", "orders"}}) == 1);
+}
+
+TEST_CASE("a leader shows that it leads, since which term, and how its heartbeats fare") {
+    prometheus_observer observer;
+    observer.elected(first_term);
+    CHECK(value(observer, "tenon_election_leader", {}) == 1);
+    CHECK(value(observer, "tenon_election_term", {}) == 7);
+
+    observer.heartbeat(
+        {.election = "scheduler", .region = "east", .round_trip = 2ms, .margin = 6500ms, .candidates = 3});
+    CHECK(bucket(histogram(observer, "tenon_election_heartbeat_seconds")) == 0.005);
+    CHECK(value(observer, "tenon_election_margin_seconds", {}) == 6.5);
+    CHECK(value(observer, "tenon_election_candidates", {}) == 3);
+}
+
+TEST_CASE("a leader that was deposed shows what is true of leaders no more") {
+    prometheus_observer observer;
+    tell_election(observer);
+
+    CHECK(value(observer, "tenon_election_leader", {}) == 0);
+    CHECK(value(observer, "tenon_election_margin_seconds", {}) == 0);
+    CHECK(value(observer, "tenon_election_candidates", {}) == 0);
+    CHECK(value(observer, "tenon_election_term", {}) == 7);
+    CHECK(value(observer, "tenon_election_fence_rejections_total", {}) == 1);
+}
+
+TEST_CASE("a term whose end is told after the next one began does not hide it") {
+    prometheus_observer observer;
+    auto next_term = first_term;
+    next_term.term = 8;
+    observer.elected(first_term);
+    observer.elected(next_term); // by another candidate of this process
+    observer.deposed(end_of(first_term, term_end::resigned));
+
+    CHECK(value(observer, "tenon_election_leader", {}) == 1);
+}
+
+TEST_CASE("terms that began and that ended are counted by cause, from 0 on") {
+    prometheus_observer observer;
+    const auto count = [&](const char* cause) {
+        return value(observer, "tenon_election_transitions_total", {{"cause", cause}});
+    };
+    observer.elected(first_term);
+    for (const char* const cause :
+         {"resigned", "stopped", "preferred", "excluded", "session_lost", "lease_ran_out", "fenced_out"})
+        CHECK(count(cause) == 0);
+    using enum term_end;
+    const std::map<std::string, term_end> causes{{"resigned", resigned},         {"stopped", stopped},
+                                                 {"preferred", preferred},       {"excluded", excluded},
+                                                 {"session_lost", session_lost}, {"lease_ran_out", lease_ran_out},
+                                                 {"fenced_out", fenced_out}};
+    for (const auto& [name, cause] : causes) {
+        INFO(name);
+        observer.deposed(end_of(first_term, cause));
+        CHECK(count(name.c_str()) == 1);
+    }
+    CHECK(count("elected") == 1);
+}
+
+TEST_CASE("elections are told apart by name and region") {
+    prometheus_observer observer;
+    auto west = first_term;
+    west.region = "west";
+    west.term = 2;
+    observer.elected(first_term);
+    observer.elected(west);
+    observer.deposed(end_of(first_term, term_end::resigned));
+
+    const auto of = [&](const char* name, const char* region) {
+        return value(observer, name, {{"tenon_election_name", "scheduler"}, {"tenon_election_region", region}});
+    };
+    CHECK(of("tenon_election_leader", "east") == 0);
+    CHECK(of("tenon_election_leader", "west") == 1);
+    CHECK(of("tenon_election_term", "east") == 7);
+    CHECK(of("tenon_election_term", "west") == 2);
 }
 
 TEST_CASE("events of four threads are all counted, and scrapes at the same time see whole families") {
@@ -337,8 +435,11 @@ TEST_CASE("label values are the names and codes of events, never their messages 
             seen.insert(value);
     }
 
-    CHECK(seen == std::set<std::string>{"", "orders", "users", "select", "insert into", "23505", "28P01", "40001",
-                                        "committed", "rolled_back", "unknown"});
+    CHECK(seen ==
+          std::set<std::string>{"",          "main",         "orders",        "users",     "select",      "insert into",
+                                "23505",     "28P01",        "40001",         "committed", "rolled_back", "unknown",
+                                "scheduler", "east",         "elected",       "resigned",  "stopped",     "preferred",
+                                "excluded",  "session_lost", "lease_ran_out", "fenced_out"});
     CHECK(exposition(observer).find("secret") == std::string::npos);
 }
 

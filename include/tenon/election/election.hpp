@@ -65,8 +65,8 @@ struct election_options {
     /// throws is dropped.
     std::function<void(const fencing_token&, term_end)> on_lost{};
 
-    /// One line for each turn of the story: "election scheduler: web-1/4711 leads, term 7". Called on threads of the
-    /// election's; what it throws is dropped.
+    /// One line for each turn of the story: "election scheduler: web-1/4711 leads, term 7". Called on the campaigning
+    /// thread, then on one of the election's; what it throws is dropped.
     std::function<void(std::string_view)> log{};
 
     /// Throws usage_error naming the member and the rule it breaks.
@@ -85,8 +85,8 @@ public:
     /// Blocks until this process leads, or `stop` is requested, which gives nullopt. `stop` also ends the term that was
     /// won. Outages are waited out: the session is opened again, with pauses of up to a quarter of a second, on
     /// whichever host of the connection string is the primary. Throws session_not_dedicated when the connection leads
-    /// through a pooler; schema_mismatch when the tables are missing; usage_error when this object campaigns or leads
-    /// already.
+    /// through a pooler; schema_mismatch when the tables are missing; connection_failed when the
+    /// first try meets a wrong password, role or database; usage_error when this object campaigns or leads already.
     [[nodiscard]] std::optional<leadership> campaign(const std::stop_token& stop);
 
     /// Who leads now; nullopt when nobody does. Throws as `pool::transact`.

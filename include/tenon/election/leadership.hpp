@@ -63,8 +63,8 @@ public:
     [[nodiscard]] std::stop_token stop_token() const noexcept;
 
     /// Runs `body(transaction&)` as `pool::transact`, behind the fence: it is committed only if no later term has
-    /// begun. Costs no further round trip. Throws fenced_out when the term is over, and nothing is stored then;
-    /// usage_error for a read-only transaction, which needs no fence.
+    /// begun. Costs no further round trip, unless it begins with raw SQL without parameters. Throws fenced_out when the
+    /// term is over, and nothing is stored then; usage_error for a read-only transaction, which needs no fence.
     template <class Body>
     decltype(auto) transact(const transaction_options& how, Body&& body, caller where = caller::here()) const {
         const detail::fenced_section section(*candidacy_, how);

@@ -12,9 +12,9 @@
 // Metrics and labels are OpenTelemetry's names for databases (semantic conventions 1.44) in Prometheus' form; what
 // OpenTelemetry has no name for begins with tenon_. tests/prometheus/metric_names.txt lists them all.
 //
-// Labels are the pool's name, operation and collection of a repository, SQLSTATE, and the few words of error_type,
-// state and outcome: all of them come from code, so the number of series is bounded, and no statement text, error
-// message or parameter value is among them. A label that does not apply is empty.
+// Labels are the pool's name, operation and collection of a repository, SQLSTATE, an election's name and region, and
+// the few words of error_type, state, outcome and cause: all of them come from code, so the number of series is
+// bounded, and no statement text, error message or parameter value is among them. A label that does not apply is empty.
 //
 // Safe to share between threads. An event that is known costs one lookup in a hash table under a shared lock.
 #pragma once
@@ -63,6 +63,12 @@ public:
     void ended(const transaction_event& event) noexcept override;
     void retried(const retry_event& event) noexcept override;
     void leaked(const leak_event& event) noexcept override;
+    /// All series of an election begin with its first event; a process that has never led has none.
+    void elected(const elected_event& event) noexcept override;
+    /// What is true of leaders only, margin and candidates, is 0 from then on; the term stays this process's last one.
+    void deposed(const deposed_event& event) noexcept override;
+    void heartbeat(const heartbeat_event& event) noexcept override;
+    void fenced(const fence_event& event) noexcept override;
 
 private:
     struct state;

@@ -1,5 +1,6 @@
 // Elections in one process: winning, leading, handing over.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -14,8 +15,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <tenon/election/election.hpp>
+#include <tenon/pg/detail/prelude.hpp>
 #include <tenon/pg/install.hpp>
+#include <tenon/pg/pqxx_interop.hpp>
 #include <tenon/pg/query.hpp>
+#include <tenon/repository/repository.hpp>
 #include <tenon/testing/gate.hpp>
 
 #include "support/database_fixture.hpp"
@@ -24,6 +28,19 @@ using namespace tenon;
 using namespace tenon::tests;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
+
+namespace election_pgtest {
+
+struct Item {
+    std::int64_t id{};
+    std::string text;
+
+    static constexpr auto table = tenon::table("item", tenon::key<&Item::id>);
+};
+
+} // namespace election_pgtest
+
+using election_pgtest::Item;
 
 namespace {
 
@@ -203,6 +220,78 @@ TEST_CASE("a transaction of a term that is over stores nothing, at every isolati
     CHECK(eventually([&] { return !leadership->held(); })); // it has learnt that it is over
 }
 
+TEST_CASE("whatever a transaction begins with, it is fenced") {
+    elections t;
+    const std::size_t cache = GENERATE(std::size_t{256}, std::size_t{0});
+    const bool keeps_id = GENERATE(false, true);
+    pool one{t.database.url(), {.max_size = 1, .connection = {.statement_cache = cache}}};
+    t.run("create table item (id bigint primary key, text text not null); insert into item values (1, 'there')");
+    election job{one, "job", as("one")};
+    const auto leadership = job.campaign({});
+    const std::vector<Item> items{{2, "two"}, {3, "three"}};
+    const std::vector<std::pair<const char*, std::function<void(transaction&)>>> ways{
+        {"raw", [](transaction& tx) { tx.execute("insert into item values (2, 'x')"); }},
+        {"raw with values", [](transaction& tx) { tx.execute("insert into item values (2, $1)", std::string("x")); }},
+        {"insert", [](transaction& tx) { repository<Item>{tx}.insert({2, "x"}); }},
+        {"insert_many", [&](transaction& tx) { repository<Item>{tx}.insert_many(items); }},
+        {"upsert_many", [&](transaction& tx) { repository<Item>{tx}.upsert_many(items); }},
+        {"copy_in", [&](transaction& tx) { repository<Item>{tx}.copy_in(items); }},
+        {"copy_out",
+         [](transaction& tx) {
+             for ([[maybe_unused]] const Item& each : repository<Item>{tx}.copy_out()) {
+             }
+         }},
+        {"stream",
+         [](transaction& tx) {
+             for ([[maybe_unused]] const Item& each : repository<Item>{tx}.every().stream()) {
+             }
+         }},
+        {"pipeline", [](transaction& tx) { tx.pipeline([](pipeline& p) { (void)p.insert(Item{2, "x"}); }); }},
+        {"pipeline that commits",
+         [](transaction& tx) {
+             tx.pipeline([](pipeline& p) {
+                 (void)p.insert(Item{2, "x"});
+                 p.commit();
+             });
+         }},
+        {"part",
+         [](transaction& tx) { tx.transact([](transaction& part) { repository<Item>{part}.insert({2, "x"}); }); }},
+        {"set_local", [](transaction& tx) { tx.set_local("application_name", "x"); }},
+        {"libpqxx", [](transaction& tx) { as_pqxx(tx).exec("insert into item values (2, 'x')"); }},
+    };
+    // Twice while the term lasts, so that everything is prepared, then after it.
+    const auto undone = [&](const auto& way) {
+        leadership->transact({.keep_id = keeps_id}, [&](transaction& tx) {
+            way(tx);
+            if (tx.is_open())
+                tx.execute("delete from item where id > 1");
+        });
+        t.run("delete from item where id > 1");
+    };
+    for (const auto& [name, way] : ways) {
+        INFO(name);
+        CHECK_NOTHROW(undone(way));
+        CHECK_NOTHROW(undone(way));
+    }
+    const auto over = leadership->token().id;
+    t.run("update tenon.election_term set id = gen_random_uuid()");
+    for (const auto& [name, way] : ways) {
+        INFO(name);
+        // On the pool, behind the same fence: the leadership itself gives up after the first refusal.
+        CHECK_THROWS_AS(one.transact({.keep_id = keeps_id},
+                                     [&](transaction& tx) {
+                                         const std::string id = over.to_string();
+                                         const std::array<const char*, 5> values{"", "job", "1", id.c_str(), "1000"};
+                                         const detail::prelude fence{
+                                             .sql = "select tenon.require_term($1, $2, $3, $4, $5)", .values = values};
+                                         detail::lead_with(tx, fence);
+                                         way(tx);
+                                     }),
+                        error);
+        CHECK(t.count("item") == 1);
+    }
+}
+
 TEST_CASE("a fenced transaction that commits in its pipeline is fenced, too") {
     elections t;
     election job{t.pooled, "job", as("one")};
@@ -365,6 +454,32 @@ TEST_CASE("a candidate that is excluded leads no more until it is let in again")
     exclude_one(false);
     two.won().resign();
     REQUIRE(eventually([&] { return again.leads(); }));
+}
+
+TEST_CASE("a candidate that is excluded while it claims does not lead") {
+    elections t;
+    for (int i = 0; i < 10; ++i) {
+        // The last leader did not resign, so the claim takes a moment, in which the wish comes.
+        t.run("delete from tenon.election_candidate; delete from tenon.election_term;"
+              "insert into tenon.election_term values ('', 'job', 1, 1, gen_random_uuid(), 'gone', 1, now())");
+        candidate one{t.pooled, {.candidate = "one", .lease = 1s, .poll = 100ms}};
+        REQUIRE(eventually([&] {
+            return t.count("pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted") > 0;
+        }));
+        t.pooled.transact([](transaction& tx) { exclude(tx, "job", "one"); });
+        REQUIRE(eventually([&] {
+            return t.count("pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted") == 0;
+        }));
+        CHECK_FALSE(one.leads());
+    }
+}
+
+TEST_CASE("what no waiting mends is told when a campaign begins") {
+    elections t;
+    election_options how = as("one");
+    how.conninfo = t.database.url() + " dbname=not_there";
+    election job{t.pooled, "job", how};
+    CHECK_THROWS_AS(job.campaign({}), connection_failed);
 }
 
 TEST_CASE("elections of one name in two regions are two elections") {
