@@ -370,6 +370,36 @@ void measure_promotions(bench::report& out, const settings& how) {
              .unit = "terms"});
 }
 
+// The old primary falls silent instead of breaking: no reset, no end of stream. A lease later its standby is promoted.
+void measure_silent_primaries(bench::report& out, const settings& how) {
+    samples taken;
+    for (int done = 0; done < how.runs; done += how.lanes) {
+        cluster primary;
+        bench::create_election_tables(primary.url());
+        cluster standby = primary.standby();
+        gate to_primary(primary.url());
+        const gate to_standby(standby.url());
+        const auto labs = several("host=127.0.0.1,127.0.0.1 port=" + std::to_string(to_primary.port()) + "," +
+                                      std::to_string(to_standby.port()) +
+                                      " user=postgres dbname=postgres sslmode=disable gssencmode=disable",
+                                  how.lanes);
+        standby.catch_up_with(primary);
+        to_primary.black_hole();
+        std::this_thread::sleep_for(std::chrono::milliseconds(lease_ms));
+        const auto at = clock_type::now();
+        primary.crash();
+        watcher writes([&] {
+            tenon::connection probe{standby.url()};
+            probe.transact([](tenon::transaction& tx) { tx.execute("create temporary table probe (n int)"); });
+        });
+        standby.promote();
+        const auto writable = writes.since();
+        for (const auto& each : labs)
+            taken.add(in_ms(each->next_term(at).elected - writable));
+    }
+    taken.report_to(out, "promotion after the old primary fell silent, after it takes writes", 1000);
+}
+
 void measure_cost(bench::report& out) {
     const cluster server{{.settings = {{"fsync", "on"}, {"full_page_writes", "on"}}}}; // commits as in production
     bench::create_election_tables(server.url());
@@ -436,6 +466,8 @@ int main(int argc, char** argv) try {
         measure_restarts(out, how);
     if (wanted("promotions"))
         measure_promotions(out, how);
+    if (wanted("silent"))
+        measure_silent_primaries(out, how);
     if (wanted("cost"))
         measure_cost(out);
     out.print();

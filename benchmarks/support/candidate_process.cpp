@@ -87,8 +87,10 @@ void lead(tenon::pool& db, const tenon::leadership& leadership, const candidate_
         }
         try {
             const auto write = [&](tenon::transaction& tx) { increment(tx, how, leadership.token(), random); };
+            // At any isolation level: it is run again where the server asks for it.
+            const auto level = static_cast<tenon::isolation>(random() % 3);
             if (how.fenced)
-                leadership.transact(write);
+                leadership.transact({.level = level}, write);
             else
                 db.transact(write);
         } catch (const tenon::error&) { // fenced out, or cut off: `held` will tell

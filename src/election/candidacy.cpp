@@ -77,22 +77,38 @@ candidacy::candidacy(election_settings& of)
 }
 
 candidacy::~candidacy() {
+    on_stop_.reset(); // waits for one that is under way elsewhere
+    set_free();
+}
+
+// The election may campaign again.
+void candidacy::set_free() noexcept {
+    if (holds_election_.exchange(false))
+        settings_.busy = false;
+}
+
+void candidacy::part() noexcept {
     resign();
-    on_stop_.reset(); // waits for one that is under way
-    if (keeper_.joinable())
+    if (!keeper_.joinable())
+        return;
+    if (keeper_.get_id() == std::this_thread::get_id())
+        keeper_.detach(); // it holds on to this object until it has ended
+    else
         keeper_.join();
-    settings_.busy = false;
 }
 
 bool candidacy::win(const std::stop_token& stop) {
-    on_stop_.emplace(stop, [this] { request_leave(term_end::stopped); });
+    on_stop_.emplace(stop, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) // and keeps it until it is done: its callbacks may drop the leadership
+            self->request_leave(term_end::stopped);
+    });
     settings_.say("campaigns");
     while (machine_.now_in() != candidate_machine::state::leading)
         if (!step(stop)) {
             finished_ = true;
             return false;
         }
-    keeper_ = std::thread([this] { keep(); });
+    keeper_ = std::thread([self = shared_from_this()] { self->keep(); });
     return true;
 }
 
@@ -105,6 +121,7 @@ void candidacy::keep() noexcept {
         finished_ = true;
         changed_.notify_all();
     }
+    set_free();
     end_term();
 }
 
@@ -218,7 +235,6 @@ void candidacy::open(const std::stop_token& stop) {
         return;
     }
     was_open_ = true;
-    last_failure_.clear();
     machine_.opened(clock::now());
 }
 
@@ -231,6 +247,7 @@ void candidacy::try_lock() {
         machine_.granted(sent, answer.at(0).at(0) == "t");
     else
         machine_.refused(clock::now());
+    last_failure_.clear();
 }
 
 void candidacy::bump(clock::time_point until) {
@@ -250,9 +267,12 @@ void candidacy::bump(clock::time_point until) {
 
 void candidacy::end_predecessors(clock::time_point until) {
     const auto sent = clock::now();
+    bool any = false;
     try {
         const auto rows = session_.ask(election_sql::end_predecessors, {settings_.how.region, settings_.name}, until);
-        settings_.say("ended " + rows.at(0).at(0) + " transaction(s) of the term before");
+        any = rows.at(0).at(0) != "0";
+        if (any)
+            settings_.say("ended " + rows.at(0).at(0) + " transaction(s) of the term before");
     } catch (const error& failure) {
         if (failure.sqlstate() != sqlstate::insufficient_privilege)
             throw;
@@ -260,7 +280,7 @@ void candidacy::end_predecessors(clock::time_point until) {
             settings_.say(std::string("waits for transactions of the term before, which it may not end: ") +
                           failure.what());
     }
-    machine_.predecessors_ended(sent);
+    machine_.predecessors_ended(sent, any);
 }
 
 void candidacy::heartbeat(clock::time_point until) {
@@ -338,7 +358,7 @@ void candidacy::begin_term(const dedicated_session::row& term) {
               .term = number_in<std::int64_t>(term.at(1)),
               .id = uuid::parse(term.at(2)).value()};
     fence_texts_ = {settings_.how.region, settings_.name, term.at(1), term.at(2),
-                    std::to_string(settings_.how.lease.count())};
+                    std::to_string(settings_.how.lease.count()) + "ms"};
     std::ranges::transform(fence_texts_, fence_values_.begin(), &std::string::c_str);
     fence_ = {.sql = election_sql::fence, .values = fence_values_};
     elected_at_ = clock::now();
@@ -388,7 +408,10 @@ void candidacy::request_leave(term_end cause) noexcept {
         }
     }
     (void)over_.request_stop();
-    session_.wake();
+    if (deadline_ == 0)
+        session_.abandon(); // no term to hand over: nothing is waited for
+    else
+        session_.wake();
 }
 
 void candidacy::resign() noexcept {

@@ -41,7 +41,7 @@ struct election_settings {
     void say(const std::string& text) const noexcept;
 };
 
-class candidacy {
+class candidacy : public std::enable_shared_from_this<candidacy> {
 public:
     using clock = boot_clock;
 
@@ -49,7 +49,7 @@ public:
     explicit candidacy(election_settings& of);
     candidacy(const candidacy&) = delete;
     candidacy& operator=(const candidacy&) = delete;
-    ~candidacy(); // resigns
+    ~candidacy();
 
     /// Runs on the calling thread until the term is won, and hands it to the keeper; false when stopped first.
     bool win(const std::stop_token& stop);
@@ -65,6 +65,8 @@ public:
     [[nodiscard]] pool& where() const noexcept { return settings_.db; }
 
     void resign() noexcept;
+    /// Resigns, and waits for the keeper, unless it is the one that calls.
+    void part() noexcept;
 
     void enter();
     void leave_section() noexcept;
@@ -75,6 +77,7 @@ private:
     /// One step of the machine's. False when it is over.
     bool step(const std::stop_token& stop);
     void keep() noexcept;
+    void set_free() noexcept;
     void perform(const candidate_machine::action& next, const std::stop_token& stop);
     [[nodiscard]] bool is_hopeless(const error& failure) const;
     void say_failure(const std::string& what);
@@ -117,6 +120,7 @@ private:
     clock::time_point drain_until_ = clock::time_point::max();
     bool superseded_ = false;
     bool finished_ = false;
+    std::atomic<bool> holds_election_{true};
 
     std::optional<std::stop_callback<std::function<void()>>> on_stop_{};
     std::thread keeper_;

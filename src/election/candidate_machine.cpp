@@ -55,9 +55,9 @@ candidate_machine::action candidate_machine::next(time_point now) {
 }
 
 void candidate_machine::opened(time_point now) {
-    pause_ = {};
     state_ = state::following;
     due_ = now;
+    progressed_ = false;
 }
 
 void candidate_machine::open_failed(time_point now) {
@@ -68,6 +68,7 @@ void candidate_machine::open_failed(time_point now) {
 
 void candidate_machine::refused(time_point now) {
     state_ = state::following;
+    progressed();
     // Half of it is jitter: candidates part, and none asks more than twice in a poll.
     due_ = now + times_.poll / 2 + up_to(times_.poll / 2);
 }
@@ -84,13 +85,16 @@ void candidate_machine::blocked(time_point sent) {
     trust(sent);
 }
 
-void candidate_machine::predecessors_ended(time_point sent) {
+void candidate_machine::predecessors_ended(time_point sent, bool any) {
     blocked_ = false;
+    if (!any) // somebody else holds it up: no reason to hurry
+        due_ = sent + times_.poll / 2 + up_to(times_.poll / 2);
     trust(sent);
 }
 
 void candidate_machine::bumped(time_point sent) {
     state_ = state::leading;
+    progressed();
     acknowledged(sent);
 }
 
@@ -113,7 +117,15 @@ void candidate_machine::lost(time_point now) {
             end(now >= deadline_ ? term_end::lease_ran_out : term_end::session_lost);
         return;
     }
+    const bool at_once = progressed_;
     open_failed(now);
+    if (!at_once) // the server refuses what we say, not us: as patient as between two tries
+        due_ = now + times_.poll / 2 + up_to(times_.poll / 2);
+}
+
+void candidate_machine::progressed() noexcept {
+    progressed_ = true;
+    pause_ = {};
 }
 
 void candidate_machine::leave(term_end cause) {

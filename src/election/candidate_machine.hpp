@@ -62,7 +62,7 @@ public:
     void granted(time_point sent, bool in_order);
     /// Transactions of the term before hold the new one back, says an answer to what was sent then.
     void blocked(time_point sent);
-    void predecessors_ended(time_point sent);
+    void predecessors_ended(time_point sent, bool any);
     /// The new term is stored.
     void bumped(time_point sent);
     void acknowledged(time_point sent);
@@ -86,6 +86,7 @@ public:
 private:
     [[nodiscard]] clock::duration up_to(clock::duration most);
     void trust(time_point sent) noexcept { deadline_ = sent + times_.lease - times_.margin; }
+    void progressed() noexcept;
     void end(term_end cause) noexcept;
 
     timing times_;
@@ -95,6 +96,7 @@ private:
     clock::duration pause_{};
     time_point deadline_{};
     bool blocked_ = false;
+    bool progressed_ = false; // in this session
     bool drained_ = false;
     term_end cause_ = term_end::resigned;
 };

@@ -86,7 +86,7 @@ election::election(pool& db, std::string_view name, const election_options& how)
 election::~election() = default;
 
 std::optional<leadership> election::campaign(const std::stop_token& stop) {
-    auto candidacy = std::make_unique<detail::candidacy>(state_->settings);
+    auto candidacy = std::make_shared<detail::candidacy>(state_->settings);
     if (!candidacy->win(stop))
         return std::nullopt;
     return leadership(std::move(candidacy));
@@ -101,7 +101,7 @@ std::optional<leader> election::current() {
 void election::observe(const std::stop_token& stop, const std::function<void(const std::optional<leader>&)>& told) {
     const detail::election_settings& settings = state_->settings;
     detail::dedicated_session session(settings.session_options("tenon observer "));
-    const std::stop_callback on_stop(stop, [&session] { session.wake(); });
+    const std::stop_callback on_stop(stop, [&session] { session.abandon(); });
     std::optional<std::optional<leader>> known; // nothing was told yet
     while (!stop.stop_requested()) {
         std::optional<std::optional<leader>> seen;

@@ -42,7 +42,10 @@ inline constexpr const char* bump =
     "with alone as materialized (select pg_catalog.pg_advisory_xact_lock(tenon.election_key($1, $2, 1)),"
     // A term that was announced must not be lost in a crash of the server.
     " pg_catalog.set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'"
-    " else current_setting('synchronous_commit') end, true))"
+    " else current_setting('synchronous_commit') end, true)),"
+    // A wish that has come true is none any more.
+    " fulfilled as (update tenon.election_candidate set preferred_until = null"
+    " where region = $1 and name = $2 and candidate = $3 and preferred_until is not null)"
     " insert into tenon.election_term as t (region, name, term, timeline, id, candidate, backend_pid, elected_at)"
     " select $1, $2, 1,"
     " ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"

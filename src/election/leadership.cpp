@@ -1,5 +1,7 @@
 #include <tenon/election/leadership.hpp>
 
+#include <utility>
+
 #include <tenon/core/error.hpp>
 
 #include "candidacy.hpp"
@@ -32,11 +34,18 @@ void fenced_section::note_rejection(const fenced_out& refused) const noexcept {
 
 } // namespace detail
 
-leadership::leadership(std::unique_ptr<detail::candidacy> candidacy) noexcept : candidacy_(std::move(candidacy)) {}
+leadership::leadership(std::shared_ptr<detail::candidacy> candidacy) noexcept : candidacy_(std::move(candidacy)) {}
 
 leadership::leadership(leadership&&) noexcept = default;
-leadership& leadership::operator=(leadership&&) noexcept = default;
-leadership::~leadership() = default;
+leadership& leadership::operator=(leadership&& other) noexcept {
+    std::swap(candidacy_, other.candidacy_);
+    return *this;
+}
+
+leadership::~leadership() {
+    if (candidacy_)
+        candidacy_->part();
+}
 
 bool leadership::held() const noexcept {
     return candidacy_->held();

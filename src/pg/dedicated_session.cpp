@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -80,6 +81,7 @@ struct dedicated_session::state {
 
     dedicated_options how;
     detail::wake woken{};
+    std::atomic<bool> abandoned{false};
     alarm timer{};
     std::unique_ptr<PGconn, finish> connection{};
     std::vector<std::string> payloads{};
@@ -137,8 +139,8 @@ struct dedicated_session::state {
     }
 
     std::vector<row> ask(const char* sql, std::initializer_list<std::string_view> parameters, clock::time_point until) {
-        if (!connection)
-            throw connection_lost("election: there is no session");
+        if (!connection || abandoned)
+            fail_lost(sql, "there is no session");
         std::vector<std::string> texts(parameters.begin(), parameters.end());
         std::vector<const char*> values;
         values.reserve(texts.size());
@@ -148,7 +150,9 @@ struct dedicated_session::state {
                               nullptr, 0) != 1)
             fail_lost(sql, one_line(PQerrorMessage(connection.get())));
         const auto wait_for = [&](short events) {
-            if (poll_for(events, until, false) == ready::time)
+            if (abandoned)
+                fail_lost(sql, "it was given up");
+            if (poll_for(events, until, true) == ready::time)
                 fail_lost(sql, "no answer in time");
         };
         while (PQflush(connection.get()) == 1) {
@@ -269,6 +273,11 @@ dedicated_session::event dedicated_session::wait(clock::time_point until) {
 }
 
 void dedicated_session::wake() noexcept {
+    state_->woken.set();
+}
+
+void dedicated_session::abandon() noexcept {
+    state_->abandoned = true;
     state_->woken.set();
 }
 

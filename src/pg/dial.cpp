@@ -177,14 +177,23 @@ std::vector<address> hosts_of(const std::string& conninfo) {
     return list;
 }
 
+// A host that is silent does not keep the next one waiting for longer (after RFC 8305).
+constexpr auto next_host_after = 250ms;
+
 constexpr const char* in_words(host_role role) {
     return role == host_role::primary ? "primary" : "replica";
 }
 
 using connection_ptr = std::unique_ptr<PGconn, finish>;
 
-connection_ptr dial_one(const std::string& conninfo, const address* at, std::chrono::steady_clock::time_point deadline,
-                        std::chrono::milliseconds timeout, const dial_options& how, const wake* woken) {
+// One host that is being dialled.
+struct attempt {
+    connection_ptr connection;
+    std::string label; // of the host, where there are several
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+};
+
+connection_ptr start_dial(const std::string& conninfo, const address* at, const dial_options& how) {
     // Later entries win: ours, then the string's, then what tenon relies on.
     std::vector<const char*> keywords{"keepalives_idle",  "keepalives_interval",       "keepalives_count",
                                       "tcp_user_timeout", "fallback_application_name", "dbname",
@@ -205,24 +214,24 @@ connection_ptr dial_one(const std::string& conninfo, const address* at, std::chr
         throw std::bad_alloc();
     PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr); // libpq would print them
     PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);                    // its messages carry the SQLSTATE
-    if (PQstatus(connection.get()) == CONNECTION_BAD)
-        fail(connection.get());
-    for (auto next = PGRES_POLLING_WRITING;;) {
-        if (next == PGRES_POLLING_FAILED)
-            fail(connection.get());
-        if (next == PGRES_POLLING_OK)
-            break;
-        if (!wait_for_socket(connection.get(), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, woken)) {
-            if (how.stop.stop_requested())
-                throw connection_failed("cannot connect: it was stopped");
-            throw connection_failed("cannot connect: no answer within " + std::to_string(timeout.count()) +
-                                    " ms (connect_timeout); check that the server can be reached");
-        }
-        next = PQconnectPoll(connection.get());
-    }
-    PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
-    PQsetnonblocking(connection.get(), 1);
     return connection;
+}
+
+// True when it is connected, false when it is not yet. Throws connection_failed.
+bool go_on(attempt& one) {
+    if (PQstatus(one.connection.get()) == CONNECTION_BAD)
+        fail(one.connection.get());
+    one.next = PQconnectPoll(one.connection.get());
+    if (one.next == PGRES_POLLING_FAILED)
+        fail(one.connection.get());
+    return one.next == PGRES_POLLING_OK;
+}
+
+std::string without_front(std::string_view reason) {
+    constexpr std::string_view front = "cannot connect: ";
+    if (reason.starts_with(front))
+        reason.remove_prefix(front.size());
+    return std::string(reason);
 }
 
 } // namespace
@@ -237,34 +246,79 @@ PGconn* dial(const std::string& conninfo, const dial_options& how) {
     if (how.stop.stop_possible())
         woken.emplace();
     const std::stop_callback on_stop(how.stop, [&woken] { woken->set(); }); // called only where it is possible
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    using clock = std::chrono::steady_clock;
+    const auto deadline = clock::now() + timeout;
     const std::vector<address> hosts = hosts_of(conninfo);
-    if (hosts.empty())
-        return dial_one(conninfo, nullptr, deadline, timeout, how, woken ? &*woken : nullptr).release();
+    const std::size_t count = std::max<std::size_t>(hosts.size(), 1);
+    std::vector<attempt> attempts;
+    std::size_t begun = 0;
+    auto next_start = clock::now();
     std::string failures;
     std::string state;
-    for (std::size_t i = 0; i < hosts.size(); ++i) {
-        const auto now = std::chrono::steady_clock::now();
-        const auto share = (deadline - now) / static_cast<std::int64_t>(hosts.size() - i);
-        failures += (i == 0 ? "" : "; ") + hosts[i].host + (hosts[i].port.empty() ? "" : ":" + hosts[i].port) + ": ";
-        try {
-            connection_ptr connection =
-                dial_one(conninfo, &hosts[i], now + share, std::chrono::duration_cast<std::chrono::milliseconds>(share),
-                         how, woken ? &*woken : nullptr);
-            const host_role role = role_of(connection.get());
-            if (how.wanted == host_role::unknown || role == host_role::unknown || role == how.wanted)
-                return connection.release();
-            failures += std::string("is no ") + in_words(how.wanted);
-        } catch (const connection_failed& failure) {
-            constexpr std::string_view front = "cannot connect: ";
-            std::string_view reason = failure.what();
-            if (reason.starts_with(front))
-                reason.remove_prefix(front.size());
-            failures += reason;
-            state = failure.sqlstate();
+    const auto note = [&](const attempt& of, const std::string& reason) {
+        failures += (failures.empty() ? "" : "; ") + of.label + without_front(reason);
+    };
+    const auto give_up = [&] {
+        throw connection_failed((hosts.empty() ? "cannot connect: " : "cannot connect to any host: ") + failures,
+                                {.sqlstate = state});
+    };
+    for (;;) {
+        if (begun < count && (attempts.empty() || clock::now() >= next_start)) {
+            const address* const at = hosts.empty() ? nullptr : &hosts[begun];
+            attempts.push_back({start_dial(conninfo, at, how),
+                                at == nullptr ? "" : at->host + (at->port.empty() ? "" : ":" + at->port) + ": "});
+            ++begun;
+            next_start = clock::now() + next_host_after;
+        }
+        std::vector<pollfd> sockets;
+        for (const attempt& one : attempts)
+            sockets.push_back({.fd = PQsocket(one.connection.get()),
+                               .events = static_cast<short>(one.next == PGRES_POLLING_READING ? POLLIN : POLLOUT),
+                               .revents = 0});
+        sockets.push_back({.fd = woken ? woken->descriptor() : -1, .events = POLLIN, .revents = 0});
+        const bool failed = std::ranges::any_of(
+            attempts, [](const attempt& one) { return PQstatus(one.connection.get()) == CONNECTION_BAD; });
+        const auto until = failed ? clock::now() : begun < count ? std::min(next_start, deadline) : deadline;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now()).count();
+        if (::poll(sockets.data(), sockets.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000))) <
+                0 &&
+            errno != EINTR)
+            throw std::system_error(errno, std::generic_category(), "poll");
+        if (sockets.back().revents != 0)
+            throw connection_failed("cannot connect: it was stopped");
+        for (std::size_t i = attempts.size(); i-- > 0;) {
+            attempt& one = attempts[i];
+            if (sockets[i].revents == 0 && PQstatus(one.connection.get()) != CONNECTION_BAD)
+                continue;
+            try {
+                if (!go_on(one))
+                    continue;
+                const host_role role = role_of(one.connection.get());
+                if (hosts.empty() || how.wanted == host_role::unknown || role == host_role::unknown ||
+                    role == how.wanted) {
+                    PQsetErrorVerbosity(one.connection.get(), PQERRORS_DEFAULT);
+                    PQsetnonblocking(one.connection.get(), 1);
+                    return one.connection.release();
+                }
+                note(one, std::string("is no ") + in_words(how.wanted));
+            } catch (const connection_failed& failure) {
+                if (hosts.empty())
+                    throw;
+                note(one, failure.what());
+                state = failure.sqlstate();
+            }
+            attempts.erase(attempts.begin() + static_cast<std::ptrdiff_t>(i));
+            next_start = clock::now(); // the next one need not wait
+        }
+        if (attempts.empty() && begun == count)
+            give_up();
+        if (clock::now() >= deadline) {
+            for (const attempt& one : attempts)
+                note(one, "no answer within " + std::to_string(timeout.count()) +
+                              " ms (connect_timeout); check that the server can be reached");
+            give_up();
         }
     }
-    throw connection_failed("cannot connect to any host: " + failures, {.sqlstate = state});
 }
 
 } // namespace tenon::detail

@@ -23,7 +23,8 @@ struct dial_options {
 };
 
 /// Connects without blocking beyond the timeout: to the first host of the connection string that serves and has the
-/// role that is wanted, `unknown` for any. A host that does not answer takes no more than its share of the time.
+/// role that is wanted, `unknown` for any. The next host is begun when one has failed or been silent for a quarter of a
+/// second.
 /// Throws connection_failed, whose message holds no password.
 [[nodiscard]] PGconn* dial(const std::string& conninfo, const dial_options& how);
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <tenon/core/error.hpp>
 #include <tenon/pg/advisory_lock.hpp>
 #include <tenon/pg/query.hpp>
 #include <tenon/pg/transaction.hpp>
@@ -33,6 +34,9 @@ std::vector<detail::embedded_script> missing_scripts(transaction& tx) {
 } // namespace
 
 void install(transaction& tx) {
+    static constexpr query<std::string> level{"select current_setting('transaction_isolation')"};
+    if (level.one(tx) != "read committed")
+        throw usage_error("install needs a READ COMMITTED transaction: callers that race must see each other's work");
     if (missing_scripts(tx).empty())
         return;
     lock_until_end(tx, "tenon.install");
@@ -41,7 +45,8 @@ void install(transaction& tx) {
         return;
     tx.execute("create schema if not exists tenon;"
                "create table if not exists tenon.installed"
-               " (script text primary key, installed_at timestamptz not null default clock_timestamp())");
+               " (script text primary key, installed_at timestamptz not null default clock_timestamp());"
+               "grant select on tenon.installed to public");
     for (const auto& script : missing) {
         tx.execute(script.sql);
         tx.execute("insert into tenon.installed (script) values ($1)", std::string(script.name));

@@ -221,7 +221,8 @@ void pool_core::dial_while_needed(const std::stop_token& stop) {
         if (!dial_wanted_.wait(lock, stop, [this] { return dial_needed(); }))
             return;
         if (clock::now() < next_dial_) {
-            (void)dial_wanted_.wait_until(lock, stop, next_dial_, [] { return false; });
+            const auto until = next_dial_; // a copy: the other dialer may change it meanwhile
+            (void)dial_wanted_.wait_until(lock, stop, until, [] { return false; });
             continue;
         }
         ++connecting_;

@@ -14,6 +14,7 @@ void session::lead_with(const prelude& first) {
     if (pending_begin_.empty())
         throw usage_error("a statement was executed already: this one has to be the transaction's first");
     prelude_ = &first;
+    led_by_ = &first;
 }
 
 bool session::send_prelude() {

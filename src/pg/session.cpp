@@ -31,6 +31,14 @@ std::string_view begin_text(const transaction_options& how) {
     return texts[static_cast<std::size_t>(how.level) + (how.read_only ? 3U : 0U) + (how.deferrable ? 6U : 0U)];
 }
 
+constexpr const char* ended_by_sql =
+    "the transaction was ended by other code on the same connection (COMMIT or ROLLBACK as SQL?): end it through "
+    "tenon::transaction only";
+
+bool is_control(std::string_view tag) noexcept {
+    return tag == "COMMIT" || tag == "BEGIN" || tag == "START TRANSACTION" || tag == "PREPARE TRANSACTION";
+}
+
 } // namespace
 
 session::session(const std::string& conninfo, const connection_options& options, std::string_view pool,
@@ -126,6 +134,8 @@ void session::take_over() {
     require_open();
     if (statement_deadline_ != clock::time_point::max() && clock::now() >= statement_deadline_)
         throw deadline_exceeded("the deadline has passed: nothing was sent");
+    if (in_transaction_ && pending_begin_.empty() && PQtransactionStatus(connection_) == PQTRANS_IDLE)
+        throw usage_error(ended_by_sql);
     if (occupied_ != occupation::none)
         throw usage_error("a stream or COPY is under way on this connection: end it before the next statement");
     if (!lent_)
@@ -154,6 +164,7 @@ void session::begin(const transaction_options& how) {
         began_at_ = clock::now();
     pending_begin_ = begin_text(how);
     prelude_ = nullptr;
+    led_by_ = nullptr;
     first_failure_.clear();
     first_failure_state_.clear();
 }
@@ -216,7 +227,33 @@ void session::tell_statement(const statement_context& context, clock::time_point
 
 result session::run_raw(std::string_view sql) {
     note_raw_use();
-    return observed({.sql = sql, .operation = "statement"}, [&] { return result(run_script(sql).release()); });
+    return observed({.sql = sql, .operation = "statement"},
+                    [&] { return refusing_control([&] { return result(run_script(sql).release()); }); });
+}
+
+void session::give_up_controlled() {
+    lost_ = true;
+    lost_reason_ = "SQL ended its transaction, or began another";
+    throw usage_error(
+        "transaction control as SQL (BEGIN, COMMIT, PREPARE TRANSACTION) inside of a tenon::transaction: the "
+        "connection was given up; what was committed by SQL stays");
+}
+
+result session::send_commit(const statement_context& context) {
+    // SQL may have ended the transaction and begun another, which has passed no fence: it does so now.
+    if (led_by_ != nullptr && raw_use_)
+        return in_pipeline(context, [&] {
+            prelude_ = led_by_;
+            if (!send_prelude() ||
+                PQsendQueryParams(connection_, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1 ||
+                PQpipelineSync(connection_) != 1)
+                fail_lost(context);
+            take_prelude();
+            return result(take_answer(context).release());
+        });
+    if (PQsendQuery(connection_, "commit") != 1)
+        fail_lost(context);
+    return result(take_answer(context).release());
 }
 
 void session::tell_end(transaction_event::end outcome) noexcept {
@@ -233,6 +270,10 @@ void session::commit() {
         return;
     }
     statement_deadline_ = clock::time_point::max(); // COMMIT is not cut short
+    if (is_open() && PQtransactionStatus(connection_) == PQTRANS_IDLE) {
+        end_transaction();
+        throw usage_error(std::string("commit: ") + ended_by_sql);
+    }
     take_over();
     if (prelude_ != nullptr) { // whatever way led past it: nothing is stored without its fence
         rollback();
@@ -240,20 +281,19 @@ void session::commit() {
     }
     end_transaction();
     const auto status = PQtransactionStatus(connection_);
-    if (status == PQTRANS_IDLE)
-        throw usage_error("commit: the transaction was ended by other code on the same connection (COMMIT or ROLLBACK "
-                          "as SQL?): end it through tenon::transaction only");
     if (status != PQTRANS_INTRANS) {
         rollback();
         refuse_commit();
     }
-    if (PQsendQuery(connection_, "commit") != 1)
-        fail_lost(context);
     result committed;
     try {
-        committed = result(take_answer(context).release());
+        committed = send_commit(context);
     } catch (const connection_lost& lost) {
         fail_unknown(lost);
+    } catch (const fenced_out&) {
+        rollback();
+        tell_end(transaction_event::end::rolled_back);
+        throw;
     }
     // The server answers COMMIT of a failed transaction with the tag ROLLBACK, and no error.
     if (committed.command() != "COMMIT") {
@@ -264,6 +304,8 @@ void session::commit() {
 }
 
 void session::refuse_commit() {
+    if (first_failure_state_ == sqlstate::fenced_out) // it was told, and dropped
+        throw fenced_out(first_failure_, {.sqlstate = first_failure_state_, .statement = led_by_ ? led_by_->sql : ""});
     throw failed_transaction(
         "commit: nothing was stored, because a statement of this transaction had failed" +
             (first_failure_.empty() ? std::string() : ": " + first_failure_) +
@@ -426,6 +468,8 @@ pg_result_ptr session::take_answer(const statement_context& context) {
             fail_lost(context, "the server's answers are out of step");
         default:
             answer = std::move(next);
+            if (watching_control_ && is_control(PQcmdStatus(answer.get())) && context.operation != "begin")
+                ++controls_;
         }
         if (PQstatus(connection_) != CONNECTION_OK)
             break;
@@ -483,8 +527,10 @@ pg_result_ptr session::run_script(std::string_view sql) {
     std::string text;
     if (begin_is_not_alone())
         begin_now();
-    if (!pending_begin_.empty())
+    if (!pending_begin_.empty()) {
         text.append(pending_begin_).append(";");
+        --controls_; // that one is ours
+    }
     text.append(sql);
     refuse_nul(text);
     const statement_context context{.sql = sql, .operation = "statement"};

@@ -227,6 +227,27 @@ private:
         return !pending_begin_.empty() && (keeps_id_ || prelude_ != nullptr);
     }
     [[nodiscard]] bool send_prelude();
+    [[nodiscard]] result send_commit(const statement_context& context);
+    /// Raw SQL that ends the transaction or begins another leaves one that is not ours: no fence, tenant or deadline.
+    /// The session is given up, so that nothing more is run in it.
+    template <class Run>
+    result refusing_control(Run run) {
+        controls_ = 0;
+        watching_control_ = in_transaction_;
+        try {
+            result answer = run();
+            watching_control_ = false;
+            if (controls_ > 0)
+                give_up_controlled();
+            return answer;
+        } catch (const error&) {
+            watching_control_ = false;
+            if (controls_ > 0)
+                give_up_controlled();
+            throw;
+        }
+    }
+    [[noreturn]] void give_up_controlled();
     void take_prelude();
     void begin_now(); // for what cannot follow it in a pipeline
     [[noreturn]] void fail_unknown(const connection_lost& lost);
@@ -335,6 +356,9 @@ private:
     std::string_view pending_begin_{};
     const prelude* prelude_ = nullptr; // travels with it
     bool prelude_prepared_ = false;
+    const prelude* led_by_ = nullptr; // what the transaction began with
+    bool watching_control_ = false;
+    int controls_ = 0; // answers to BEGIN, COMMIT and the like
     struct queued_statement {
         statement_context context;
         pipeline_answer* answer;

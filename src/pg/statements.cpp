@@ -254,7 +254,10 @@ void session::check(const statement& what) {
 result session::execute(const statement& what, parameters& values) {
     if (what.record == nullptr || !what.constant)
         note_raw_use();
-    return observed(context_of(what), [&] { return execute_once(what, values); });
+    return observed(context_of(what), [&] {
+        return what.record != nullptr ? execute_once(what, values)
+                                      : refusing_control([&] { return execute_once(what, values); });
+    });
 }
 
 result session::execute_once(const statement& what, parameters& values) {

@@ -126,8 +126,21 @@ public:
     /// Returns when the standby took writes.
     clock_type::time_point promote() {
         primary_->crash();
+        clock_type::time_point writable{};
+        std::jthread watcher([&](const std::stop_token& stop) {
+            while (!stop.stop_requested())
+                try {
+                    tenon::connection probe{standby_->url()};
+                    probe.transact([](tenon::transaction& tx) { tx.execute("create temporary table probe (n int)"); });
+                    writable = clock_type::now();
+                    return;
+                } catch (const tenon::error&) {
+                    std::this_thread::sleep_for(1ms);
+                }
+        });
         standby_->promote();
-        return clock_type::now();
+        watcher.join();
+        return writable;
     }
     /// The former standby is the primary, and gets a standby.
     void move_on() {
@@ -225,7 +238,7 @@ public:
 private:
     fault choose() {
         if (unfenced_)
-            return fault::stop; // in the middle of a transaction: what no look at a clock can help
+            return fault::stop;   // in the middle of a transaction: what no look at a clock can help
         if (next_ < names.size()) // each once, then at random
             return static_cast<fault>(next_++);
         static constexpr std::array<int, names.size()> weights{20, 20, 15, 10, 12, 6, 8, 4, 2};

@@ -42,7 +42,8 @@ private:
 
 } // namespace detail
 
-/// Movable; safe to share between threads. Destroying it resigns. The election must outlive it.
+/// Movable; safe to share between threads. Destroying it resigns, also from inside of a callback. The election must
+/// outlive it.
 class leadership {
 public:
     leadership(leadership&&) noexcept;
@@ -59,12 +60,14 @@ public:
     /// Until when the term is certain, by this process's clock, if no further heartbeat is answered.
     [[nodiscard]] boot_clock::time_point deadline() const noexcept;
 
-    /// Requested as soon as the term is over, whatever ended it.
+    /// Requested as soon as the term is over, whatever ended it, on the thread that learns of it: mostly the one that
+    /// sends heartbeats, so a callback must be quick.
     [[nodiscard]] std::stop_token stop_token() const noexcept;
 
     /// Runs `body(transaction&)` as `pool::transact`, behind the fence: it is committed only if no later term has
-    /// begun. Costs no further round trip, unless it begins with raw SQL without parameters. Throws fenced_out when the
-    /// term is over, and nothing is stored then; usage_error for a read-only transaction, which needs no fence.
+    /// begun. The server ends it when nothing is executed in it for a lease, so do long work outside of it. Costs no
+    /// further round trip, unless it begins with raw SQL without parameters. Throws fenced_out when the term is over,
+    /// and nothing is stored then; usage_error for a read-only transaction, which needs no fence.
     template <class Body>
     decltype(auto) transact(const transaction_options& how, Body&& body, caller where = caller::here()) const {
         const detail::fenced_section section(*candidacy_, how);
@@ -93,9 +96,9 @@ public:
 
 private:
     friend class election;
-    explicit leadership(std::unique_ptr<detail::candidacy> candidacy) noexcept;
+    explicit leadership(std::shared_ptr<detail::candidacy> candidacy) noexcept;
 
-    std::unique_ptr<detail::candidacy> candidacy_;
+    std::shared_ptr<detail::candidacy> candidacy_;
 };
 
 } // namespace tenon

@@ -8,7 +8,7 @@ class transaction;
 /// Creates the schema `tenon` with the tables and functions that elections stand on, or what of it is missing; nothing
 /// happens when all is there. Callers may race. The role needs CREATE on the database the first time; others need
 /// `grant usage on schema tenon` and rights on its tables.
-/// For a READ COMMITTED transaction. Throws what a failing statement throws.
+/// Throws usage_error unless the transaction is READ COMMITTED; what a failing statement throws.
 void install(transaction& tx);
 
 } // namespace tenon

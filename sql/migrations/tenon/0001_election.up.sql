@@ -66,6 +66,9 @@ begin
     if not found then
         raise exception 'term % of election % is over', of_term, of_name using errcode = 'TN001';
     end if;
-    perform pg_catalog.set_config('idle_in_transaction_session_timeout', patience, true);
+    if pg_catalog.current_setting('idle_in_transaction_session_timeout') = '0'
+       or pg_catalog.current_setting('idle_in_transaction_session_timeout')::interval > patience::interval then
+        perform pg_catalog.set_config('idle_in_transaction_session_timeout', patience, true);
+    end if;
 end
 $$;

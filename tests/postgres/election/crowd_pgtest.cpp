@@ -86,7 +86,7 @@ TEST_CASE("waiting candidates hold back no vacuum and no index that is created c
     CHECK_NOTHROW(ask(url + " options='-c statement_timeout=20s'", "create index concurrently on work (n)"));
     static constexpr query<std::int64_t> held{
         "select count(*) from pg_stat_activity where application_name like 'tenon election%'"
-        " and (backend_xmin is not null or backend_xid is not null) and query_start < clock_timestamp() - interval '1 "
+        " and (backend_xmin is not null or backend_xid is not null) and xact_start < clock_timestamp() - interval '1 "
         "s'"};
     static constexpr query<std::int64_t> waiting{
         "select count(*) from pg_locks where locktype = 'advisory' and not granted"};

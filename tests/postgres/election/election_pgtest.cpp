@@ -268,15 +268,17 @@ TEST_CASE("whatever a transaction begins with, it is fenced") {
         });
         t.run("delete from item where id > 1");
     };
-    for (const auto& [name, way] : ways) {
-        INFO(name);
+    for (const auto& each : ways) {
+        const auto& way = each.second;
+        INFO(each.first);
         CHECK_NOTHROW(undone(way));
         CHECK_NOTHROW(undone(way));
     }
     const auto over = leadership->token().id;
     t.run("update tenon.election_term set id = gen_random_uuid()");
-    for (const auto& [name, way] : ways) {
-        INFO(name);
+    for (const auto& each : ways) {
+        const auto& way = each.second;
+        INFO(each.first);
         // On the pool, behind the same fence: the leadership itself gives up after the first refusal.
         CHECK_THROWS_AS(one.transact({.keep_id = keeps_id},
                                      [&](transaction& tx) {
@@ -401,7 +403,6 @@ TEST_CASE("resigning waits for transactions under way") {
     elections t;
     election job{t.pooled, "job", as("one")};
     const auto leadership = job.campaign({});
-    std::atomic<bool> inside{false};
     std::atomic<bool> resigned{false};
     std::jthread resigner;
     leadership->transact([&](transaction& tx) {
@@ -454,6 +455,124 @@ TEST_CASE("a candidate that is excluded leads no more until it is let in again")
     exclude_one(false);
     two.won().resign();
     REQUIRE(eventually([&] { return again.leads(); }));
+}
+
+TEST_CASE("raw SQL that ends a fenced transaction leaves no unfenced one behind") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const char* const control = GENERATE("commit", "commit; begin", "rollback; begin", "commit and chain");
+    const auto leadership = job.campaign({});
+    CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
+        try {
+            tx.execute(control);
+        } catch (const usage_error&) {
+        }
+        t.run("update tenon.election_term set id = gen_random_uuid()");
+        tx.execute("insert into work values (1)");
+    }),
+                    connection_lost);
+    CHECK(t.count("work") == 0);
+}
+
+TEST_CASE("a transaction that other code has begun anew passes the fence again at its commit") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const char* const control = GENERATE("rollback and chain", "commit; begin");
+    const auto leadership = job.campaign({});
+    CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
+        as_pqxx(tx).exec(control); // where tenon does not see it
+        t.run("update tenon.election_term set id = gen_random_uuid()");
+        as_pqxx(tx).exec("insert into work values (1)");
+    }),
+                    fenced_out);
+    CHECK(t.count("work") == 0);
+}
+
+TEST_CASE("a refusal that the body drops is told at the end") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    t.run("update tenon.election_term set id = gen_random_uuid()");
+    CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
+        try {
+            tx.execute("insert into work values (1)");
+        } catch (const error&) { // it goes on as if nothing had happened
+        }
+    }),
+                    fenced_out);
+    CHECK(eventually([&] { return !leadership->held(); }));
+}
+
+TEST_CASE("a leadership may be dropped inside of its callbacks") {
+    elections t;
+    const bool in_callback = GENERATE(true, false);
+    std::optional<leadership> held;
+    std::atomic<bool> dropped{false};
+    const auto drop = [&] {
+        held.reset();
+        dropped = true;
+    };
+    election_options how = as("one");
+    if (in_callback)
+        how.on_lost = [&](const fencing_token&, term_end) { drop(); };
+    election job{t.pooled, "job", how};
+    held = job.campaign({});
+    std::optional<std::stop_callback<std::function<void()>>> on_stop;
+    if (!in_callback)
+        on_stop.emplace(held->stop_token(), drop);
+    t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
+    CHECK(eventually([&] { return dropped.load(); }));
+    CHECK(job.campaign({}));
+}
+
+TEST_CASE("a campaign is stopped at once, even while the server says nothing") {
+    elections t;
+    testing::gate gate{t.database.url()};
+    pool gated{gate.url(), {.max_size = 1}};
+    election first{t.pooled, "job", as("one")};
+    const auto leadership = first.campaign({});
+    election second{gated, "job", {.candidate = "two", .lease = 60s, .poll = 20ms}};
+    std::stop_source stop;
+    std::atomic<bool> ended{false};
+    std::jthread campaign([&] {
+        CHECK_FALSE(second.campaign(stop.get_token()));
+        ended = true;
+    });
+    REQUIRE(
+        eventually([&] { return t.pooled.transact([](transaction& tx) { return candidates_of(tx, "job"); }) == 2; }));
+    gate.black_hole();
+    std::this_thread::sleep_for(50ms); // so that it has asked and waits: earlier is an easier test only
+    stop.request_stop();
+    CHECK(eventually([&] { return ended.load(); }));
+}
+
+TEST_CASE("a candidate that is asked for and has led is not preferred for ever") {
+    elections t;
+    candidate one{t.pooled, as("one")};
+    REQUIRE(eventually([&] { return one.leads(); }));
+    candidate two{t.pooled, as("two")};
+    REQUIRE(eventually(
+        [&] { return t.pooled.transact([&](transaction& tx) { return prefer(tx, "job", "two", 10min); }); }));
+    REQUIRE(eventually([&] { return two.leads(); }));
+    CHECK(t.count("tenon.election_candidate where preferred_until is not null") == 0);
+}
+
+TEST_CASE("a term row that somebody else locks is waited for, at the pace of the poll") {
+    elections t;
+    std::atomic<int> lines{0};
+    election_options how = as("one");
+    how.log = [&](std::string_view) { ++lines; };
+    t.run("insert into tenon.election_term values ('', 'job', 1, 1, gen_random_uuid(), 'gone', 0, now())");
+    std::optional<candidate> waiting;
+    {
+        transaction tx{t.db};
+        tx.execute("select from tenon.election_term for update");
+        waiting.emplace(t.pooled, how);
+        std::this_thread::sleep_for(500ms); // the time in which it must not talk
+        CHECK_FALSE(waiting->leads());
+        CHECK(lines <= 2);
+    }
+    CHECK(eventually([&] { return waiting->leads(); }));
 }
 
 TEST_CASE("a candidate that is excluded while it claims does not lead") {

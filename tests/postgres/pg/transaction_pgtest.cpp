@@ -10,6 +10,7 @@
 #include <tenon/pg/pqxx_interop.hpp>
 #include <tenon/pg/savepoint.hpp>
 
+#include "postgres/testing/ask.hpp"
 #include "support/database_fixture.hpp"
 
 using namespace tenon;
@@ -120,7 +121,34 @@ TEST_CASE("a transaction ended by SQL is noticed at commit") {
     transaction tx(t.db);
     tx.execute("update account set balance = 1 where id = 1");
     tx.execute("rollback");
+    CHECK_THROWS_AS(tx.execute("update account set balance = 2 where id = 1"), usage_error); // it would stand alone
     CHECK_THROWS_AS(tx.commit(), usage_error);
+    CHECK(t.balance(1) == 100);
+}
+
+TEST_CASE("transaction control as SQL gives the connection up, so that nothing more is run in another transaction") {
+    bank t;
+    const char* const control = GENERATE("commit", "commit; begin", "commit and chain", "rollback; begin",
+                                         "select 1; commit; begin", "prepare transaction 'x'", "begin");
+    CAPTURE(control);
+    connection db{t.database.url()};
+    transaction tx(db);
+    const bool first = GENERATE(true, false);
+    if (!first)
+        tx.execute("update account set balance = 1 where id = 1");
+    CHECK_THROWS_AS(tx.execute(control), usage_error);
+    CHECK_THROWS_AS(tx.execute("update account set balance = 2 where id = 1"), connection_lost);
+    CHECK_THROWS_AS(tx.commit(), connection_lost);
+    if (std::string_view(control).starts_with("prepare"))
+        ask(t.database.url(), "rollback prepared 'x'");
+}
+
+TEST_CASE("savepoints as SQL are no transaction control") {
+    bank t;
+    transaction tx(t.db);
+    tx.execute("savepoint a; update account set balance = 1 where id = 1; rollback to a; release a");
+    tx.commit();
+    CHECK(t.balance(1) == 100);
 }
 
 TEST_CASE("a constraint that is checked at commit throws there") {

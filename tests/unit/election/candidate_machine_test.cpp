@@ -64,6 +64,30 @@ TEST_CASE("pauses between sessions that cannot be opened grow to a quarter of a 
     }
 }
 
+TEST_CASE("a session that the server refuses to serve is not opened again at once") {
+    for (unsigned seed = 1; seed < 50; ++seed) {
+        candidate c{seed};
+        c.opened(start);
+        c.lost(start);
+        CHECK(c.next(start + 49ms).what == step::wait);
+        CHECK(c.next(start + 100ms).what == step::open);
+        c.opened(start);
+        c.refused(start);
+        c.lost(start); // one that had worked is
+        CHECK(c.next(start + 10ms).what == step::open);
+    }
+}
+
+TEST_CASE("a claim that nobody's transaction holds up is not repeated in a hurry") {
+    candidate c;
+    c.opened(start);
+    c.granted(start, true);
+    c.blocked(start);
+    c.predecessors_ended(start, false);
+    CHECK(c.next(start + 49ms).what == step::wait);
+    CHECK(c.next(start + 100ms).what == step::bump);
+}
+
 TEST_CASE("the lock alone is no leadership: the term comes first") {
     candidate c;
     c.opened(start);
@@ -72,7 +96,7 @@ TEST_CASE("the lock alone is no leadership: the term comes first") {
     CHECK(c.next(start).what == step::bump);
     c.blocked(start);
     CHECK(c.next(start).what == step::end_predecessors);
-    c.predecessors_ended(start);
+    c.predecessors_ended(start, true);
     CHECK(c.next(start).what == step::bump);
     c.bumped(start);
     CHECK(c.now_in() == state::leading);

@@ -50,6 +50,8 @@ public:
     [[nodiscard]] event wait(clock::time_point until);
     /// Ends a wait, or the next one; from any thread.
     void wake() noexcept;
+    /// Ends it all, a statement under way too, and for good: `ask` and `open` throw connection_lost; from any thread.
+    void abandon() noexcept;
 
     /// The payloads of notifications that have arrived, in order.
     [[nodiscard]] std::vector<std::string> take_notifications();
