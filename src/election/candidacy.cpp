@@ -68,12 +68,15 @@ void election_settings::say(const std::string& text) const noexcept {
     }
 }
 
-candidacy::candidacy(election_settings& of)
-    : settings_(of),
-      session_(of.session_options("tenon election ")),
-      machine_({.lease = of.how.lease, .margin = of.how.margin, .poll = of.how.poll}, std::random_device{}()) {
+candidacy::candidacy(std::shared_ptr<election_settings> of)
+    : shared_(std::move(of)),
+      settings_(*shared_),
+      session_(settings_.session_options("tenon election ")),
+      machine_({.lease = settings_.how.lease, .margin = settings_.how.margin, .poll = settings_.how.poll},
+               std::random_device{}()) {
     if (settings_.busy.exchange(true))
-        throw usage_error("election " + of.name + ": it campaigns or leads already; one object has one term at a time");
+        throw usage_error("election " + settings_.name +
+                          ": it campaigns or leads already; one object has one term at a time");
 }
 
 candidacy::~candidacy() {

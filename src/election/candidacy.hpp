@@ -46,7 +46,7 @@ public:
     using clock = boot_clock;
 
     /// Throws usage_error when the election is busy.
-    explicit candidacy(election_settings& of);
+    explicit candidacy(std::shared_ptr<election_settings> of);
     candidacy(const candidacy&) = delete;
     candidacy& operator=(const candidacy&) = delete;
     ~candidacy();
@@ -96,6 +96,8 @@ private:
     void end_term() noexcept;
     [[noreturn]] void throw_over() const;
 
+    // Shared, because a stop callback on another thread may be the last to hold this object.
+    const std::shared_ptr<election_settings> shared_;
     election_settings& settings_;
     dedicated_session session_;
     candidate_machine machine_;

@@ -70,17 +70,18 @@ void election_options::validate() const {
 }
 
 struct election::state {
-    detail::election_settings settings;
+    std::shared_ptr<detail::election_settings> settings;
 };
 
 election::election(pool& db, std::string_view name, const election_options& how) {
     if (name.empty() || name.size() > 200)
         throw usage_error("election: a name has 1 to 200 bytes");
-    state_.reset(new state{{.db = db,
-                            .name = std::string(name),
-                            .how = completed(how, db.conninfo()),
-                            .told = detail::observer_of(db),
-                            .channel = detail::election_sql::channel_of(name, how.region)}});
+    state_.reset(new state{std::shared_ptr<detail::election_settings>(
+        new detail::election_settings{.db = db,
+                                      .name = std::string(name),
+                                      .how = completed(how, db.conninfo()),
+                                      .told = detail::observer_of(db),
+                                      .channel = detail::election_sql::channel_of(name, how.region)})});
 }
 
 election::~election() = default;
@@ -93,13 +94,13 @@ std::optional<leadership> election::campaign(const std::stop_token& stop) {
 }
 
 std::optional<leader> election::current() {
-    const detail::election_settings& settings = state_->settings;
+    const detail::election_settings& settings = *state_->settings;
     return settings.db.transact({.read_only = true},
                                 [&](transaction& tx) { return leader_of(tx, settings.name, settings.how.region); });
 }
 
 void election::observe(const std::stop_token& stop, const std::function<void(const std::optional<leader>&)>& told) {
-    const detail::election_settings& settings = state_->settings;
+    const detail::election_settings& settings = *state_->settings;
     detail::dedicated_session session(settings.session_options("tenon observer "));
     const std::stop_callback on_stop(stop, [&session] { session.abandon(); });
     std::optional<std::optional<leader>> known; // nothing was told yet

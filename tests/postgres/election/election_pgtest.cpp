@@ -557,6 +557,41 @@ TEST_CASE("a candidate that is asked for and has led is not preferred for ever")
     CHECK(t.count("tenon.election_candidate where preferred_until is not null") == 0);
 }
 
+TEST_CASE("a candidate that may not end its predecessor's transaction says so, and waits for it") {
+    elections t;
+    const std::string role = "candidate_" + std::to_string(t.db.backend_pid());
+    t.run("create role " + role + " login; grant usage on schema tenon to " + role +
+          "; grant select, insert, update on tenon.election_term to " + role +
+          "; grant select, update on tenon.election_candidate to " + role);
+    std::mutex mutex;
+    std::vector<std::string> lines;
+    election_options how = as("two");
+    how.conninfo = t.database.url() + " user=" + role;
+    how.log = [&](std::string_view line) {
+        const std::lock_guard lock(mutex);
+        lines.emplace_back(line);
+    };
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    {
+        std::optional<candidate> successor;
+        leadership->transact([&](transaction& tx) {
+            tx.execute("insert into work values (1)");
+            successor.emplace(t.pooled, how);
+            t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
+            REQUIRE(eventually([&] {
+                const std::lock_guard lock(mutex);
+                return std::ranges::any_of(
+                    lines, [](const std::string& line) { return line.find("may not end") != std::string::npos; });
+            }));
+            CHECK_FALSE(successor->leads());
+        });
+        CHECK(t.count("work") == 1);
+        CHECK(eventually([&] { return successor->leads(); }));
+    }
+    t.run("drop owned by " + role + "; drop role " + role);
+}
+
 TEST_CASE("a term row that somebody else locks is waited for, at the pace of the poll") {
     elections t;
     std::atomic<int> lines{0};
