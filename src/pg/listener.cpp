@@ -36,6 +36,7 @@ struct listener::state {
     void open(const std::stop_token& stop = {}) {
         connection.reset(detail::dial(conninfo, {.timeout = options.connect_timeout, .stop = stop}));
         PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+        refuse_pooler();
         for (const std::string& channel : channels) {
             const std::unique_ptr<char, void (*)(void*)> name(
                 PQescapeIdentifier(connection.get(), channel.data(), channel.size()), PQfreemem);
@@ -47,6 +48,20 @@ struct listener::state {
                 detail::throw_server_error(answer.get(), {.operation = "listen"});
         }
         take();
+    }
+
+    // A pooler that hands each transaction another session makes a pid up: nobody would be told of anything.
+    void refuse_pooler() {
+        const std::unique_ptr<PGresult, void (*)(PGresult*)> answer(
+            PQexec(connection.get(), "select pg_catalog.pg_backend_pid()"), PQclear);
+        if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK)
+            detail::throw_server_error(answer.get(), {.operation = "listen"});
+        if (std::to_string(PQbackendPID(connection.get())) != PQgetvalue(answer.get(), 0, 0)) {
+            connection.reset();
+            throw session_not_dedicated(
+                "LISTEN through a pooler hears nothing: give the listener a direct connection to "
+                "the server");
+        }
     }
 
     void take() {

@@ -155,7 +155,7 @@ class fenced_out : public error {
     using error::error;
 };
 
-/// An election needs a session of its own with the server, and got one of a pooler.
+/// An election or a listener needs a session of its own with the server, and got one of a pooler.
 class session_not_dedicated : public error {
     using error::error;
 };

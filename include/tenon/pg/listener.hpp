@@ -32,7 +32,8 @@ struct notification {
 /// Used by one thread at a time.
 class listener {
 public:
-    /// Opens the session and listens. Throws connection_failed, also when the server cannot be reached at first.
+    /// Opens the session and listens. Throws connection_failed, also when the server cannot be reached at first;
+    /// session_not_dedicated when a pooler answers.
     listener(std::string_view conninfo, std::vector<std::string> channels, const connection_options& options = {});
     listener(const listener&) = delete;
     listener& operator=(const listener&) = delete;

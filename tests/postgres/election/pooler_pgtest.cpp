@@ -18,6 +18,7 @@
 
 #include <tenon/election/election.hpp>
 #include <tenon/pg/install.hpp>
+#include <tenon/pg/listener.hpp>
 #include <tenon/testing/cluster.hpp>
 
 #include "support/database_fixture.hpp"
@@ -95,6 +96,8 @@ TEST_CASE(
     election job{pooled, "job", {.lease = 1s, .poll = 50ms}};
     CHECK_THROWS_WITH(job.campaign({}), ContainsSubstring("pooler") && ContainsSubstring("election_options::conninfo"));
     CHECK_THROWS_AS(job.campaign({}), session_not_dedicated);
+
+    CHECK_THROWS_AS(listener(between.url(), {"changes"}), session_not_dedicated);
 
     // With a direct connection for the election, its transactions may go through the pooler.
     election direct{pooled, "job", {.lease = 1s, .poll = 50ms, .conninfo = server.url()}};
