@@ -64,7 +64,8 @@ void election_settings::say(const std::string& text) const noexcept {
     try {
         how.log("election " + name + (how.region.empty() ? "" : " in " + how.region) + ": " + how.candidate + " " +
                 text);
-    } catch (...) { // a log that fails is no reason to stop leading
+    } catch (...) {
+        return; // a log that fails is no reason to stop leading
     }
 }
 
@@ -116,7 +117,12 @@ bool candidacy::win(const std::stop_token& stop) {
 }
 
 void candidacy::keep() noexcept {
-    while (step({})) {
+    try {
+        while (step({})) {
+        }
+    } catch (...) { // nothing that can be gone on with, such as a lock that failed
+        leaving_ = true;
+        (void)over_.request_stop();
     }
     session_.close();
     {
@@ -359,7 +365,7 @@ void candidacy::after_step() {
 void candidacy::begin_term(const dedicated_session::row& term) {
     token_ = {.timeline = number_in<std::int32_t>(term.at(0)),
               .term = number_in<std::int64_t>(term.at(1)),
-              .id = uuid::parse(term.at(2)).value()};
+              .id = uuid::parse(term.at(2)).value_or(uuid{})};
     fence_texts_ = {settings_.how.region, settings_.name, term.at(1), term.at(2),
                     std::to_string(settings_.how.lease.count()) + "ms"};
     std::ranges::transform(fence_texts_, fence_values_.begin(), &std::string::c_str);
@@ -377,7 +383,8 @@ void candidacy::begin_term(const dedicated_session::row& term) {
     if (settings_.how.on_elected)
         try {
             settings_.how.on_elected(token_);
-        } catch (...) { // the callback's own affair
+        } catch (...) {
+            return; // the callback's own affair
         }
 }
 
@@ -397,7 +404,8 @@ void candidacy::end_term() noexcept {
                                      .held = held});
         if (settings_.how.on_lost)
             settings_.how.on_lost(token_, machine_.cause());
-    } catch (...) { // the callback's own affair
+    } catch (...) {
+        return; // the callback's own affair
     }
 }
 

@@ -76,12 +76,14 @@ struct election::state {
 election::election(pool& db, std::string_view name, const election_options& how) {
     if (name.empty() || name.size() > 200)
         throw usage_error("election: a name has 1 to 200 bytes");
-    state_.reset(new state{std::shared_ptr<detail::election_settings>(
+    // NOLINTNEXTLINE(modernize-make-shared): an aggregate
+    std::shared_ptr<detail::election_settings> settings(
         new detail::election_settings{.db = db,
                                       .name = std::string(name),
                                       .how = completed(how, db.conninfo()),
                                       .told = detail::observer_of(db),
-                                      .channel = detail::election_sql::channel_of(name, how.region)})});
+                                      .channel = detail::election_sql::channel_of(name, how.region)});
+    state_ = std::make_unique<state>(state{std::move(settings)});
 }
 
 election::~election() = default;

@@ -112,13 +112,12 @@ struct dedicated_session::state {
         static_cast<state*>(self)->last_words = sentence_of(notice);
     }
 
-    // The first of: socket readable (or writable), time, woken (where asked for).
+    // The first of: socket readable (or writable), time, woken.
     enum class ready { socket, time, woken };
-    ready poll_for(short events, clock::time_point until, bool interruptible) {
+    ready poll_for(short events, clock::time_point until) const {
         timer.set(until);
         std::array sockets{pollfd{connection ? PQsocket(connection.get()) : -1, events, 0},
-                           pollfd{timer.descriptor(), POLLIN, 0},
-                           pollfd{interruptible ? woken.descriptor() : -1, POLLIN, 0}};
+                           pollfd{timer.descriptor(), POLLIN, 0}, pollfd{woken.descriptor(), POLLIN, 0}};
         while (::poll(sockets.data(), sockets.size(), -1) < 0)
             if (errno != EINTR)
                 throw std::system_error(errno, std::generic_category(), "poll");
@@ -152,7 +151,7 @@ struct dedicated_session::state {
         const auto wait_for = [&](short events) {
             if (abandoned)
                 fail_lost(sql, "it was given up");
-            if (poll_for(events, until, true) == ready::time)
+            if (poll_for(events, until) == ready::time)
                 fail_lost(sql, "no answer in time");
         };
         while (PQflush(connection.get()) == 1) {
@@ -258,7 +257,7 @@ dedicated_session::event dedicated_session::wait(clock::time_point until) {
     for (;;) {
         if (!state_->payloads.empty())
             return event::notified;
-        switch (state_->poll_for(POLLIN, until, true)) {
+        switch (state_->poll_for(POLLIN, until)) {
         case state::ready::time:
             return event::time;
         case state::ready::woken:

@@ -271,6 +271,7 @@ PGconn* dial(const std::string& conninfo, const dial_options& how) {
             next_start = clock::now() + next_host_after;
         }
         std::vector<pollfd> sockets;
+        sockets.reserve(attempts.size() + 1);
         for (const attempt& one : attempts)
             sockets.push_back({.fd = PQsocket(one.connection.get()),
                                .events = static_cast<short>(one.next == PGRES_POLLING_READING ? POLLIN : POLLOUT),
