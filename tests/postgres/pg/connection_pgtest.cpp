@@ -88,11 +88,13 @@ TEST_CASE("a session ended by the server mid-query is connection_lost, and stays
     tx.execute("select 1");
     std::jthread nemesis([url = t.database.url(), pid = t.db.backend_pid()] {
         connection other{url};
-        transaction kill(other);
-        for (std::uint64_t rows = 0; rows == 0;) // as soon as the victim sleeps
-            rows = kill.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and query like "
-                                "'select pg_sleep%' and state = 'active'",
-                                pid);
+        // As soon as the victim sleeps. A transaction sees pg_stat_activity as it was at its first look.
+        for (std::uint64_t rows = 0; rows == 0;)
+            rows = other.transact([pid](transaction& kill) {
+                return kill.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and query "
+                                    "like 'select pg_sleep%' and state = 'active'",
+                                    pid);
+            });
     });
 
     const std::string first = message_of<connection_lost>([&] { tx.execute("select pg_sleep(60)"); });
@@ -113,9 +115,11 @@ TEST_CASE("a server that crashes mid-query is connection_lost") {
     tx.execute("select 1");
     std::jthread nemesis([&server, url = server.url()] {
         connection other{url};
-        transaction watch(other);
-        while (watch.execute(
-                   "select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'") == 0) {
+        const auto looks = [](transaction& watch) {
+            return watch.execute(
+                "select 1 from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'");
+        };
+        while (other.transact(looks) == 0) {
         }
         server.crash();
     });
