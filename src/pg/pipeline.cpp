@@ -88,6 +88,16 @@ void session::end_pipeline(bool commit) {
         drain_pipeline();
         return;
     }
+    if (led_by_ != nullptr && raw_use_) { // it has to pass the fence again: see send_commit
+        try {
+            drain_pipeline();
+        } catch (const error&) {
+            rollback();
+            throw;
+        }
+        session::commit();
+        return;
+    }
     if (PQsendQueryParams(connection_, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0) != 1)
         fail_lost(context);
     committed_answer committed;

@@ -290,9 +290,11 @@ void session::commit() {
         committed = send_commit(context);
     } catch (const connection_lost& lost) {
         fail_unknown(lost);
-    } catch (const fenced_out&) {
-        rollback();
-        tell_end(transaction_event::end::rolled_back);
+    } catch (const error&) {
+        if (PQtransactionStatus(connection_) != PQTRANS_IDLE) { // COMMIT was not reached: the fence refused
+            rollback();
+            tell_end(transaction_event::end::rolled_back);
+        }
         throw;
     }
     // The server answers COMMIT of a failed transaction with the tag ROLLBACK, and no error.

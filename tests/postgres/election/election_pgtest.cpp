@@ -66,7 +66,7 @@ struct elections : database_fixture {
 
     elections() {
         pooled.transact([](transaction& tx) { install(tx); });
-        run("create table work (n bigint not null)");
+        run("create table work (n bigint not null); create table item (id bigint primary key, text text not null)");
     }
 
     std::int64_t count(const std::string& sql) {
@@ -225,7 +225,7 @@ TEST_CASE("whatever a transaction begins with, it is fenced") {
     const std::size_t cache = GENERATE(std::size_t{256}, std::size_t{0});
     const bool keeps_id = GENERATE(false, true);
     pool one{t.database.url(), {.max_size = 1, .connection = {.statement_cache = cache}}};
-    t.run("create table item (id bigint primary key, text text not null); insert into item values (1, 'there')");
+    t.run("insert into item values (1, 'there')");
     election job{one, "job", as("one")};
     const auto leadership = job.campaign({});
     const std::vector<Item> items{{2, "two"}, {3, "three"}};
@@ -486,6 +486,22 @@ TEST_CASE("a transaction that other code has begun anew passes the fence again a
     }),
                     fenced_out);
     CHECK(t.count("work") == 0);
+}
+
+TEST_CASE("so does one that commits in a pipeline") {
+    elections t;
+    election job{t.pooled, "job", as("one")};
+    const auto leadership = job.campaign({});
+    CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
+        tx.execute("rollback and chain"); // its answer does not tell it from a rollback to a savepoint
+        t.run("update tenon.election_term set id = gen_random_uuid()");
+        tx.pipeline([](pipeline& p) {
+            (void)p.insert(Item{1, "x"});
+            p.commit();
+        });
+    }),
+                    fenced_out);
+    CHECK(t.count("item") == 0);
 }
 
 TEST_CASE("a refusal that the body drops is told at the end") {
