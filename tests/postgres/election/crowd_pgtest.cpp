@@ -15,6 +15,7 @@
 
 #include "postgres/testing/ask.hpp"
 #include "support/database_fixture.hpp"
+#include "support/eventually.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
@@ -24,16 +25,6 @@ namespace {
 
 constexpr int crowd_size = 50;
 constexpr auto poll_interval = 200ms;
-
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 30s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline)
-            return false;
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
-}
 
 /// Fifty candidates for one name, one of which leads.
 struct crowd : database_fixture {

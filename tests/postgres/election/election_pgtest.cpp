@@ -23,6 +23,7 @@
 #include <tenon/testing/gate.hpp>
 
 #include "support/database_fixture.hpp"
+#include "support/eventually.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
@@ -49,16 +50,6 @@ const election_options quick{.lease = 1s, .poll = 50ms};
 election_options as(std::string candidate, election_options how = quick) {
     how.candidate = std::move(candidate);
     return how;
-}
-
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline)
-            return false;
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
 }
 
 struct elections : database_fixture {

@@ -21,6 +21,7 @@
 
 #include "postgres/testing/ask.hpp"
 #include "support/database_fixture.hpp"
+#include "support/eventually.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
@@ -36,16 +37,6 @@ struct Note {
 
     static constexpr auto table = tenon::table("note", tenon::key<&Note::id>);
 };
-
-bool eventually(const std::function<bool()>& condition, std::chrono::seconds within = 20s) {
-    const auto deadline = clock_type::now() + within;
-    while (!condition()) {
-        if (clock_type::now() > deadline)
-            return false;
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
-}
 
 struct gated : database_fixture {
     testing::gate gate{database.url()};

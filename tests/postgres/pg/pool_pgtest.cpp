@@ -18,6 +18,7 @@
 #include <tenon/pg/pqxx_interop.hpp>
 
 #include "support/database_fixture.hpp"
+#include "support/eventually.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
@@ -25,17 +26,6 @@ using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-/// Waits until `condition` holds; false after ten seconds.
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline)
-            return false;
-        std::this_thread::yield();
-    }
-    return true;
-}
 
 void end_backend(const std::string& url, int pid) {
     connection other{url};

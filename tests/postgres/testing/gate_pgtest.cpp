@@ -22,12 +22,14 @@
 #include <tenon/testing/test_database.hpp>
 
 #include "ask.hpp"
+#include "support/eventually.hpp"
 
 using namespace tenon;
 using namespace std::chrono_literals;
 using tenon::testing::direction;
 using tenon::testing::gate;
 using tenon::tests::ask;
+using tenon::tests::eventually;
 
 namespace {
 
@@ -55,16 +57,6 @@ struct gated {
         return made;
     }
 };
-
-bool eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 10s;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline)
-            return false;
-        std::this_thread::sleep_for(1ms);
-    }
-    return true;
-}
 
 void insert_one(connection& db) {
     transaction tx(db);
