@@ -18,8 +18,9 @@ namespace {
 std::vector<detail::embedded_script> missing_scripts(transaction& tx) {
     // Not to_regclass, which may answer from what the session knew before it waited.
     static constexpr query<bool> begun{"select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n"
-                                       " on n.oid = c.relnamespace"
-                                       " where n.nspname = 'tenon' and c.relname = 'installed')"};
+                                       " on n.oid operator(pg_catalog.=) c.relnamespace"
+                                       " where n.nspname operator(pg_catalog.=) 'tenon'"
+                                       " and c.relname operator(pg_catalog.=) 'installed')"};
     static constexpr query<std::string> done{"select script from tenon.installed"};
     std::vector<std::string> installed;
     if (begun.one(tx))
@@ -34,7 +35,7 @@ std::vector<detail::embedded_script> missing_scripts(transaction& tx) {
 } // namespace
 
 void install(transaction& tx) {
-    static constexpr query<std::string> level{"select current_setting('transaction_isolation')"};
+    static constexpr query<std::string> level{"select pg_catalog.current_setting('transaction_isolation')"};
     if (level.one(tx) != "read committed")
         throw usage_error("install needs a READ COMMITTED transaction: callers that race must see each other's work");
     if (missing_scripts(tx).empty())
@@ -45,7 +46,8 @@ void install(transaction& tx) {
         return;
     tx.execute("create schema if not exists tenon;"
                "create table if not exists tenon.installed"
-               " (script text primary key, installed_at timestamptz not null default clock_timestamp());"
+               " (script pg_catalog.text primary key,"
+               "  installed_at pg_catalog.timestamptz not null default pg_catalog.clock_timestamp());"
                "grant select on tenon.installed to public");
     for (const auto& script : missing) {
         tx.execute(script.sql);

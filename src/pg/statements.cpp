@@ -57,8 +57,8 @@ const std::vector<oid>& session::check_record(const record_shape& record) {
     if (const auto known = checked_records_.find(&record); known != checked_records_.end())
         return known->second;
     const auto rows = query_text("select a.attname, a.atttypid from pg_catalog.pg_attribute a"
-                                 " where a.attrelid = pg_catalog.to_regclass($1::text)"
-                                 " and a.attnum > 0 and not a.attisdropped",
+                                 " where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
+                                 " and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped",
                                  quoted_for_regclass(record.table).c_str());
     const int found = PQntuples(rows.get());
     if (found == 0)
