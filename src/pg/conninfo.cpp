@@ -25,6 +25,10 @@ struct free_options {
 };
 using options_ptr = std::unique_ptr<PQconninfoOption, free_options>;
 
+struct end_undialled {
+    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+};
+
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
@@ -224,6 +228,19 @@ bool is_readable_conninfo(const std::string& text) {
             return false;
     }
     return true;
+}
+
+std::string options_in_use(const std::string& text) {
+    // libpq reads service files and the environment only on its way to a server. With this sslmode the way ends before
+    // anything is dialled.
+    const std::array<const char*, 3> keywords{"dbname", "sslmode", nullptr};
+    const std::array<const char*, 3> values{text.c_str(), "nowhere", nullptr};
+    const std::unique_ptr<PGconn, end_undialled> undialled(PQconnectStartParams(keywords.data(), values.data(), 1));
+    const options_ptr options(PQconninfo(undialled.get()));
+    for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
+        if (std::string_view(option->keyword) == "options")
+            return std::string(text_of(option->val));
+    return {};
 }
 
 std::string without_option_values(std::string message, PGconn* connection) {

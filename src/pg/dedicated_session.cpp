@@ -14,6 +14,7 @@
 
 #include <tenon/core/error.hpp>
 #include <tenon/core/sqlstate.hpp>
+#include <tenon/pg/detail/conninfo.hpp>
 
 #include "dial.hpp"
 #include "server_error.hpp"
@@ -64,14 +65,10 @@ private:
     int descriptor_;
 };
 
-// The options of the connection string, with ours behind them: later ones win.
+// Those that the session would have without us, with ours behind them: later ones win.
 std::string options_with(const std::string& conninfo, const std::string& ours) {
-    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed(
-        PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree);
-    for (const PQconninfoOption* each = parsed.get(); each != nullptr && each->keyword != nullptr; ++each)
-        if (std::string_view(each->keyword) == "options" && each->val != nullptr)
-            return std::string(each->val) + " " + ours;
-    return ours;
+    const std::string theirs = options_in_use(conninfo);
+    return theirs.empty() ? ours : theirs + " " + ours;
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include <tenon/pg/detail/conninfo.hpp>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -11,7 +13,10 @@
 #include <tenon/pg/listener.hpp>
 #include <tenon/pg/pool.hpp>
 
+#include "postgres/testing/environment_variable.hpp"
+
 using namespace tenon;
+using tenon::tests::environment_variable;
 using namespace std::chrono_literals;
 using Catch::Matchers::ContainsSubstring;
 
@@ -135,4 +140,24 @@ TEST_CASE("what libpq says of an option that it refuses does not show the option
                ContainsSubstring("127.0.0.1") && ContainsSubstring("port 1") && !ContainsSubstring("not shown"));
     for (const char* text : {"postgresql://app:1#hunter2@127.0.0.1:1/app", "postgres://app:1?hunter2@127.0.0.1:1/app"})
         CHECK_THAT(refusal_of(text), ContainsSubstring("127.0.0.1") && !ContainsSubstring("hunter2"));
+}
+
+TEST_CASE("the options of a session are the connection string's, else its service's, else the environment's") {
+    const std::string file = "tenon_conninfo_test_services.conf";
+    std::ofstream(file) << "[app]\noptions=-c a.service=1\n[other]\nhost=127.0.0.1\n";
+    const environment_variable services("PGSERVICEFILE", file);
+    CHECK(detail::options_in_use("host=127.0.0.1") == "");
+    CHECK(detail::options_in_use("host=127.0.0.1 service=app") == "-c a.service=1");
+    {
+        const environment_variable service("PGSERVICE", "app");
+        CHECK(detail::options_in_use("") == "-c a.service=1");
+    }
+    const environment_variable options("PGOPTIONS", "-c an.environment=1");
+    for (const char* text : {"", "app", "host=127.0.0.1", "postgresql://127.0.0.1/app", "service=other"})
+        CHECK(detail::options_in_use(text) == "-c an.environment=1");
+    CHECK(detail::options_in_use("service=app") == "-c a.service=1");
+    CHECK(detail::options_in_use("postgresql://127.0.0.1/app?options=-c%20a.string%3D1") == "-c a.string=1");
+    CHECK(detail::options_in_use("service=app options='-c a.string=1'") == "-c a.string=1");
+    CHECK(detail::options_in_use("service=missing") == ""); // dialling tells
+    std::filesystem::remove(file);
 }

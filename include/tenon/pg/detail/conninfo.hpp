@@ -20,6 +20,9 @@ inline constexpr std::string_view unreadable_conninfo =
 /// an URL that is none (a space or quotes around it, another scheme), a password with special characters.
 [[nodiscard]] bool is_readable_conninfo(const std::string& text);
 
+/// The `options` of a session with this connection string: its own, else those of its service file, else PGOPTIONS.
+[[nodiscard]] std::string options_in_use(const std::string& text);
+
 /// What libpq or the server said while a session was opened, without the values of the connection's options that may
 /// be shown nowhere: all but host, port, user, database, files, times and libpq's own words.
 [[nodiscard]] std::string without_option_values(std::string message, pg_conn* connection);
