@@ -4,6 +4,8 @@
 
 #include <tenon/core/sqlstate.hpp>
 
+#include "violation_detail.hpp"
+
 namespace tenon::detail {
 
 namespace {
@@ -11,16 +13,6 @@ namespace {
 std::string field_of(const PGresult* answer, int code) {
     const char* text = PQresultErrorField(answer, code);
     return text != nullptr ? text : "";
-}
-
-// DETAIL of unique and foreign key violations begins "Key (a, b)=(1, 2)" in every language; values are
-// left out.
-std::string columns_in(std::string_view detail) {
-    const auto open = detail.find('(');
-    const auto close = detail.find(")=(");
-    if (open == std::string_view::npos || close == std::string_view::npos || close < open)
-        return {};
-    return std::string(detail.substr(open + 1, close - open - 1));
 }
 
 std::string_view remedy(std::string_view state) {

@@ -25,6 +25,13 @@ constexpr const char* fitting =
     "create table person (id bigint primary key, email text not null constraint person_email_key unique,"
     " age int not null constraint grown_up check (age >= 18), boss bigint constraint has_boss references person)";
 
+struct Camel {
+    std::int64_t id{};
+    std::string userId;
+
+    static constexpr auto table = tenon::table("Camel", tenon::key<&Camel::id>);
+};
+
 /// What was thrown, for a look at message and properties.
 template <class Error, class Action>
 Error caught(Action action) {
@@ -220,4 +227,15 @@ TEST_CASE("two records on one table are each checked for themselves") {
     transaction tx(t.db);
     CHECK(repository<TimedEvent>{tx}.all().empty());
     CHECK_THROWS_AS(repository<Event>{tx}.all(), schema_mismatch);
+}
+
+TEST_CASE("a column whose name needs quotes is found in a violation") {
+    database_fixture t;
+    t.run("create table \"Camel\" (id bigint primary key, \"userId\" text unique)");
+    transaction tx(t.db);
+    repository<Camel> camels{tx};
+    camels.insert({1, "x"});
+    const auto error = caught<unique_violation>([&] { camels.insert({2, "x"}); });
+    CHECK(error.column() == "userId");
+    CHECK_THAT(error.what(), ContainsSubstring("[column userId, field Camel::userId]"));
 }
