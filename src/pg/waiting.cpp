@@ -37,7 +37,7 @@ public:
             return wait_outcome::ready;
         }
         return here.called_.wait_until(lock, until) == std::cv_status::timeout ? wait_outcome::timed_out
-                                                                                : wait_outcome::ready;
+                                                                               : wait_outcome::ready;
     }
 
     void unpark(parking_place& there) noexcept override { there.called_.notify_all(); }

@@ -384,7 +384,7 @@ TEST_CASE("a fenced transaction works again after its session forgot what was pr
         leadership->transact([](transaction& tx) { tx.execute("insert into work values (1)"); });
     };
     write();
-    one.transact([](transaction& tx) { tx.execute("deallocate all"); });
+    one.transact([](transaction& tx) { tx.execute("do $$ begin execute 'deallocate all'; end $$"); });
     CHECK_THROWS_AS(write(), error); // told, as for any statement that is run as raw SQL
     CHECK_NOTHROW(write());
     CHECK(t.count("work") == 2);
@@ -451,7 +451,8 @@ TEST_CASE("a candidate that is excluded leads no more until it is let in again")
 TEST_CASE("raw SQL that ends a fenced transaction leaves no unfenced one behind") {
     elections t;
     election job{t.pooled, "job", as("one")};
-    const char* const control = GENERATE("commit", "commit; begin", "rollback; begin", "commit and chain");
+    const char* const control = GENERATE("commit", "commit; begin", "rollback; begin", "commit and chain", "rollback",
+                                         "rollback and chain", "abort and chain");
     const auto leadership = job.campaign({});
     CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
         try {
@@ -484,7 +485,7 @@ TEST_CASE("so does one that commits in a pipeline") {
     election job{t.pooled, "job", as("one")};
     const auto leadership = job.campaign({});
     CHECK_THROWS_AS(leadership->transact([&](transaction& tx) {
-        tx.execute("rollback and chain"); // its answer does not tell it from a rollback to a savepoint
+        as_pqxx(tx).exec("rollback and chain"); // where tenon does not see it
         t.run("update tenon.election_term set id = gen_random_uuid()");
         tx.pipeline([](pipeline& p) {
             (void)p.insert(Item{1, "x"});
