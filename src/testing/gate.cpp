@@ -70,6 +70,12 @@ descriptor make_bell() {
     return bell;
 }
 
+// Also while something that it said is still to be read.
+bool has_hung_up(const descriptor& client) {
+    pollfd look{.fd = client.get(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&look, 1, 0) > 0;
+}
+
 // Fails on a Unix socket, where there is nothing to turn off.
 void send_without_waiting(const descriptor& socket) {
     const int on = 1;
@@ -189,7 +195,8 @@ struct gate::state {
     std::size_t most_dials = 0;
 
     [[nodiscard]] std::size_t dials() const {
-        return static_cast<std::size_t>(std::ranges::count_if(links, [](const link& one) { return !one.ready; }));
+        return static_cast<std::size_t>(
+            std::ranges::count_if(links, [](const link& one) { return !one.ready && !has_hung_up(one.client); }));
     }
 
     std::jthread worker; // the last member: the first to end
@@ -310,7 +317,7 @@ void gate::state::accept_clients() {
         }
         send_without_waiting(client);
         links.emplace_back(std::move(client));
-        most_dials = std::max(most_dials, dials());
+        most_dials = std::max(most_dials, std::max<std::size_t>(dials(), 1)); // it may have hung up, too
     }
 }
 

@@ -130,7 +130,7 @@ public:
     [[nodiscard]] std::size_t open_connections() const;
 
     /// The most connections that were being made at once: accepted, but their client not yet told that the server is
-    /// ready for its first statement.
+    /// ready for its first statement. One that has hung up is not making a connection any more.
     [[nodiscard]] std::size_t most_dials_at_once() const;
 
     /// Starts the counters again: `most_dials_at_once()` from those under way now, the others from 0 (but

@@ -84,7 +84,7 @@ TEST_CASE(
     }
     const bouncer between(server, "postgres", drops_options);
     pool pooled{between.url(), {.connection = {.statement_cache = 0}}};
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    const auto deadline = std::chrono::steady_clock::now() + 120s;
     while (true) // until it listens
         try {
             pooled.transact([](transaction& tx) { tx.execute("select 1"); });
@@ -93,14 +93,14 @@ TEST_CASE(
             if (std::chrono::steady_clock::now() > deadline)
                 FAIL(failure.what());
         }
-    election job{pooled, "job", {.lease = 1s, .poll = 50ms}};
+    election job{pooled, "job", {.lease = 10s, .poll = 50ms}};
     CHECK_THROWS_WITH(job.campaign({}), ContainsSubstring("pooler") && ContainsSubstring("election_options::conninfo"));
     CHECK_THROWS_AS(job.campaign({}), session_not_dedicated);
 
     CHECK_THROWS_AS(listener(between.url(), {"changes"}), session_not_dedicated);
 
     // With a direct connection for the election, its transactions may go through the pooler.
-    election direct{pooled, "job", {.lease = 1s, .poll = 50ms, .conninfo = server.url()}};
+    election direct{pooled, "job", {.lease = 10s, .poll = 50ms, .conninfo = server.url()}};
     const auto leadership = direct.campaign({});
     REQUIRE(leadership);
     CHECK_NOTHROW(leadership->transact([](transaction& tx) { tx.execute("create table work (n int)"); }));
@@ -110,6 +110,6 @@ TEST_CASE("a session of its own is no pooler") {
     database_fixture t;
     t.db.transact([](transaction& tx) { install(tx); });
     pool pooled{t.database.url()};
-    election job{pooled, "job", {.lease = 1s, .poll = 50ms}};
+    election job{pooled, "job", {.lease = 10s, .poll = 50ms}};
     CHECK(job.campaign({}));
 }

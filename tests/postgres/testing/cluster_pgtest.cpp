@@ -23,6 +23,7 @@
 
 #include "ask.hpp"
 #include "environment_variable.hpp"
+#include "support/eventually.hpp"
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
@@ -32,6 +33,7 @@ using tenon::testing::shared_cluster;
 using tenon::testing::stop_mode;
 using tenon::tests::ask;
 using tenon::tests::environment_variable;
+using tenon::tests::eventually;
 
 namespace {
 
@@ -43,16 +45,6 @@ bool process_exists(pid_t pid) {
     std::getline(file, line);
     const std::size_t name_end = line.rfind(") ");
     return name_end != std::string::npos && line[name_end + 2] != 'Z';
-}
-
-bool comes_true_within(std::chrono::milliseconds patience, const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until)
-            return false;
-        std::this_thread::sleep_for(5ms);
-    }
-    return true;
 }
 
 // The id of the server's System V segment, from the last but one line of postmaster.pid.
@@ -226,7 +218,7 @@ TEST_CASE("nothing of a cluster is left after its process is killed, though a pr
 
     kill_and_reap(told.process);
 
-    CHECK(comes_true_within(15s, [&] { return !fs::exists(told.folder.data()); }));
+    CHECK(eventually([&] { return !fs::exists(told.folder.data()); }));
     CHECK_FALSE(process_exists(told.postmaster));
     CHECK_FALSE(shared_memory_exists(told.shared_memory));
     CHECK(::kill(told.spawned, SIGKILL) == 0);
@@ -237,7 +229,7 @@ TEST_CASE("nothing is left of a cluster whose postmaster was killed before its p
 
     kill_and_reap(told.process);
 
-    CHECK(comes_true_within(15s, [&] { return !fs::exists(told.folder.data()); }));
+    CHECK(eventually([&] { return !fs::exists(told.folder.data()); }));
     CHECK_FALSE(process_exists(told.postmaster));
     CHECK_FALSE(shared_memory_exists(told.shared_memory));
 }
@@ -303,7 +295,7 @@ TEST_CASE("a crash kills every process of the server, and a start recovers what 
 
     server.crash();
     CHECK_FALSE(server.running());
-    CHECK(comes_true_within(1s, [&] { return !process_exists(backend); }));
+    CHECK(eventually([&] { return !process_exists(backend); }));
     server.start();
 
     CHECK(ask(server.url(), "SELECT n FROM kept") == "1");
