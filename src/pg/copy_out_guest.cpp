@@ -49,7 +49,8 @@ copy_message copy_out_guest::next_message() {
             by.fail(context_);
     }
     (void)conclude(by.answer(context_));
-    session_.owe(release_stream_savepoint);
+    session_.transaction().owe_first(release_stream_savepoint);
+    session_.settle_debts_where_lent();
     return {};
 }
 

@@ -96,12 +96,6 @@ std::string session::text_in_front() {
     return {};
 }
 
-void session::owe(std::string sql) {
-    transaction_.owe(std::move(sql));
-    if (wire_.is_lent()) // other code may come before the next statement
-        (void)run_script("");
-}
-
 // True when it is prepared by the way.
 bool session::send_fence(exchange& by, const prelude& fence) {
     constexpr const char* name = "tenon_prelude";

@@ -82,7 +82,14 @@ public:
     void rollback() noexcept;
     [[nodiscard]] transaction_state& transaction() noexcept { return transaction_; }
     /// `sql` has to run before anything else does: with the next statement. At once where other code may come first.
-    void owe(std::string sql);
+    void owe(std::string sql) {
+        transaction_.owe(std::move(sql));
+        settle_debts_where_lent();
+    }
+    void settle_debts_where_lent() {
+        if (wire_.is_lent()) // other code may come before the next statement
+            (void)run_script("");
+    }
 
     // --- statements ------------------------------------------------------------------------------------
     /// Prepares, checks and runs a statement.

@@ -10,8 +10,8 @@ inline constexpr const char* stream_savepoint = "savepoint tenon_stream";
 inline constexpr const char* release_stream_savepoint = "release savepoint tenon_stream";
 
 inline void owe_undo_of_stream(transaction_state& of) {
-    of.owe("rollback to savepoint tenon_stream");
-    of.owe(release_stream_savepoint);
+    of.owe_first(release_stream_savepoint);
+    of.owe_first("rollback to savepoint tenon_stream");
 }
 
 } // namespace tenon::detail

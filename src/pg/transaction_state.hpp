@@ -57,6 +57,8 @@ public:
 
     /// A statement without rows that has to run before anything else does, such as the end of a savepoint.
     void owe(std::string sql) { owed_.push_back(std::move(sql)); }
+    /// The same for what a guest leaves behind: before anything that was owed since it began.
+    void owe_first(std::string sql) { owed_.insert(owed_.begin(), std::move(sql)); }
     /// Takes a debt back that was not sent; false when it was.
     bool forgive(std::string_view sql) noexcept;
     [[nodiscard]] const std::vector<std::string>& owed() const noexcept { return owed_; }

@@ -31,10 +31,7 @@
 #include "session_nemesis.hpp"
 #include "session_player.hpp"
 #include "session_tally.hpp"
-#if __has_include("src/pg/canceller.hpp")
 #include "src/pg/canceller.hpp"
-#define TENON_SETTLES_CANCELS
-#endif
 
 namespace {
 
@@ -141,9 +138,7 @@ happened play(const settings& how, session_model& model, tally& found, std::dequ
 int run(const settings& how) {
     const char* const suite = how.unsettled ? "session_torture_unsettled" : "session_torture";
     std::cout << "seed " << how.seed << std::endl; // also when it hangs
-#ifdef TENON_SETTLES_CANCELS
     tenon::detail::settle_cancels = !how.unsettled;
-#endif
     session_model model{how.transactions};
     tally found;
     std::deque<heartbeat> pulses;
