@@ -372,8 +372,9 @@ TEST_CASE("a commit before which the connection is cut has not happened, and the
 
     CHECK(lost.outcome_unknown());
     CHECK(eventually([&] {
-        return t.ask_directly(
-                   "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()") == "0";
+        return t.ask_directly("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()"
+                              " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") ==
+               "0";
     }));
     CHECK(t.ask_directly("SELECT count(*) FROM t") == "0");
 }
@@ -457,7 +458,8 @@ TEST_CASE("a cancellation passes a gate") {
     const session client = t.connect();
     REQUIRE(PQsendQuery(client.get(), "SELECT pg_sleep(60)") == 1);
     REQUIRE(eventually([&] {
-        return t.ask_directly("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == "1";
+        return t.ask_directly("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+                              " AND datname = current_database()") == "1";
     }));
 
     const std::unique_ptr<PGcancel, void (*)(PGcancel*)> request{PQgetCancel(client.get()), PQfreeCancel};
