@@ -5,8 +5,6 @@
 // is another statement, which has to be checked for itself.
 #pragma once
 
-#include <libpq-fe.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -16,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <tenon/codec/oid.hpp>
 #include <tenon/codec/shape.hpp>
 #include <tenon/pg/statement.hpp>
 
@@ -25,7 +24,7 @@ struct server_type;
 
 struct prepared {
     std::string name{};                                                 ///< empty where nothing is kept on the server
-    std::vector<Oid> types{};                                           ///< of the parameters; 0 is inferred
+    std::vector<oid> types{};                                           ///< of the parameters; 0 is inferred
     std::vector<std::pair<std::size_t, const server_type*>> own_oids{}; ///< parameters with OIDs of this database
     std::vector<int> formats{};                                         ///< of the parameters, where not all are binary
 };

@@ -79,10 +79,12 @@ TEST_CASE("waiting candidates hold back no vacuum and no index that is created c
     // Whatever of theirs holds back anything is over soon, while one of them goes on leading.
     static constexpr query<std::string> clock{"select clock_timestamp()::text"};
     static constexpr query<std::int64_t, std::string> held{
-        "select count(*) from pg_stat_activity where application_name like 'tenon election%'"
+        "select count(*) from pg_stat_activity where datname = current_database() and application_name like 'tenon "
+        "election%'"
         " and (backend_xmin is not null or backend_xid is not null) and xact_start < $1::text::timestamptz"};
     static constexpr query<std::int64_t> waiting{
-        "select count(*) from pg_locks where locktype = 'advisory' and not granted"};
+        "select count(*) from pg_locks join pg_database d on d.oid = database"
+        " where datname = current_database() and locktype = 'advisory' and not granted"};
     for (int i = 0; i < 10; ++i) {
         const std::string now = c.db.transact([](transaction& tx) { return clock.one(tx); });
         CHECK(eventually([&] {

@@ -61,6 +61,12 @@ struct elections : database_fixture {
         run("create table work (n bigint not null); create table item (id bigint primary key, text text not null)");
     }
 
+    /// A session of this database, which may share its server with other tests', waits for a lock.
+    bool somebody_waits() {
+        return count("pg_locks join pg_stat_activity using (pid) where datname = current_database() and not granted") >
+               0;
+    }
+
     std::int64_t count(const std::string& sql) {
         return std::stoll(pooled.transact([&](transaction& tx) {
             tx.execute("create temporary table if not exists answer (n text)");
@@ -318,7 +324,7 @@ TEST_CASE("a successor waits for the transaction of its predecessor that has pas
         tx.execute("insert into work values (1)");
         successor.emplace(t.pooled, election_options{.lease = 120s, .poll = 50ms, .grace = 60s});
         t.run("select pg_terminate_backend(backend_pid) from tenon.election_term");
-        REQUIRE(eventually([&] { return t.count("pg_locks where not granted") > 0; }));
+        REQUIRE(eventually([&] { return t.somebody_waits(); }));
         CHECK_FALSE(successor->leads());
     });
     CHECK(t.count("work") == 1);
@@ -358,7 +364,7 @@ TEST_CASE("a fence that waits for the next term to begin refuses, at every isola
                 refused = true;
             }
         });
-        REQUIRE(eventually([&] { return t.count("pg_locks where not granted") > 0; }));
+        REQUIRE(eventually([&] { return t.somebody_waits(); }));
     });
     stale.join();
     CHECK(refused);
@@ -631,18 +637,16 @@ TEST_CASE("a term row that somebody else locks is waited for, at the pace of the
 
 TEST_CASE("a candidate that is excluded while it claims does not lead") {
     elections t;
+    const std::string claims = "pg_locks join pg_stat_activity using (pid) where datname = current_database()"
+                               " and locktype = 'advisory' and mode = 'ExclusiveLock' and granted";
     for (int i = 0; i < 10; ++i) {
         // The last leader did not resign, so the claim takes a moment, in which the wish comes.
         t.run("delete from tenon.election_candidate; delete from tenon.election_term;"
               "insert into tenon.election_term values ('', 'job', 1, 1, gen_random_uuid(), 'gone', 1, now())");
         candidate one{t.pooled, {.candidate = "one", .lease = 1s, .poll = 100ms}};
-        REQUIRE(eventually([&] {
-            return t.count("pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted") > 0;
-        }));
+        REQUIRE(eventually([&] { return t.count(claims) > 0; }));
         t.pooled.transact([](transaction& tx) { exclude(tx, "job", "one"); });
-        REQUIRE(eventually([&] {
-            return t.count("pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted") == 0;
-        }));
+        REQUIRE(eventually([&] { return t.count(claims) == 0; }));
         CHECK_FALSE(one.leads());
     }
 }

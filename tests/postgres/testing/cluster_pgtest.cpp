@@ -348,6 +348,36 @@ TEST_CASE("a primary knows its standby by the standby's cluster_name") {
     CHECK(ask(primary.url(), "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'west'") == "1");
 }
 
+TEST_CASE("a cluster runs initdb, or copies what it made before") {
+    cluster made;
+    {
+        const environment_variable none{"TENON_PG_INITDB", ""};
+        cluster anew{{.listen_tcp = true}};
+        CHECK(ask(anew.tcp_url(), "SELECT 1") == "1");
+        CHECK(ask(anew.url(), "SELECT system_identifier FROM pg_control_system()") !=
+              ask(made.url(), "SELECT system_identifier FROM pg_control_system()"));
+        ask(anew.url(), "CREATE TABLE kept AS SELECT 7 AS n");
+        anew.stop();
+        made = std::move(anew);
+    }
+    const environment_variable named{"TENON_PG_INITDB", made.data_directory().string()};
+    const cluster copied{{.listen_tcp = true}};
+    CHECK(ask(copied.url(), "SELECT n FROM kept") == "7");
+    CHECK(ask(copied.tcp_url(), "SELECT n FROM kept") == "7"); // by a password of its own
+    CHECK(copied.socket_directory() != made.socket_directory());
+}
+
+TEST_CASE("what is to be copied and is no data directory is named with the remedy") {
+    const environment_variable nowhere{"TENON_PG_INITDB", "/nonexistent"};
+    try {
+        const cluster server;
+        FAIL("a server started from /nonexistent");
+    } catch (const cluster_error& error) {
+        CHECK(std::string{error.what()} == "TENON_PG_INITDB names /nonexistent, which is no data directory; name what "
+                                           "initdb made, or unset it to have it run");
+    }
+}
+
 TEST_CASE("missing server programs are named with the remedy") {
     const environment_variable nowhere{"TENON_PG_BIN", "/nonexistent"};
     try {

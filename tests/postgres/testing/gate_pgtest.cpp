@@ -473,8 +473,9 @@ TEST_CASE("a commit before which the connection is cut has not happened, and the
 
     CHECK(lost.outcome_unknown());
     CHECK(eventually([&] {
-        return t.ask_directly(
-                   "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()") == "0";
+        return t.ask_directly("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()"
+                              " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") ==
+               "0";
     }));
     CHECK(t.ask_directly("SELECT count(*) FROM t") == "0");
 }
