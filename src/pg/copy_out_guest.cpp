@@ -44,7 +44,7 @@ copy_message copy_out_guest::next_message() {
             return {std::unique_ptr<char, pq_free>(bytes), size};
         if (size < 0)
             break; // its answer tells whether that was the end
-        by.wait(POLLIN, context_);
+        (void)by.wait(POLLIN, context_);
         if (PQconsumeInput(session_.line().raw()) != 1)
             by.fail(context_);
     }
@@ -73,7 +73,7 @@ void copy_out_guest::wind_up(clock::time_point /*until*/) {
                 by.cancel();
             continue;
         }
-        by.wait(POLLIN, context_);
+        (void)by.wait(POLLIN, context_);
         if (PQconsumeInput(session_.line().raw()) != 1)
             by.fail(context_);
     }

@@ -47,7 +47,7 @@ cursor::cursor(session& on, const statement& what, parameters& values)
     preface_ = on.send_preface(by);
     for (const char* const step : {stream_savepoint, plan_for_all_rows})
         by.send(context_, [&](PGconn* to) { return send_text(to, step); });
-    session::send_with(by, what, declare, ready, values);
+    session::send_with(by, context_, declare, ready, values);
     for (std::size_t i = 0; i < blocks_under_way; ++i)
         fetch_block(first_block);
     by.flush(context_);

@@ -54,8 +54,6 @@ void exchange::leave_pipeline(const statement_context& context) {
 }
 
 exchange::clock::time_point exchange::patience() noexcept {
-    if (until_known_)
-        return until_;
     until_known_ = true;
     until_ = commits_ ? clock::time_point::max() : limit_.until;
     if (cancelled_)
@@ -65,33 +63,39 @@ exchange::clock::time_point exchange::patience() noexcept {
     return until_;
 }
 
-void exchange::wait(short events, const statement_context& context) {
-    const int socket = PQsocket(wire_.raw());
-    if (!wire_.cancels().pending()) {
-        switch (wire_.by().wait(socket, events, patience())) {
-        case wait_outcome::ready:
-            return;
-        case wait_outcome::timed_out:
-            return time_out(context);
-        case wait_outcome::cancelled:
-            limit_.until = clock::now();
-            return time_out(context);
-        case wait_outcome::abandoned:
-            fail(context, "the wait for its answer was abandoned");
-        }
+bool exchange::wait(short events, const statement_context& context) {
+    if (wire_.cancels().pending())
+        return wait_beside_cancel(events, context);
+    pollfd socket{.fd = PQsocket(wire_.raw()), .events = events, .revents = 0};
+    switch (wire_.by().wait({&socket, 1}, until_known_ ? until_ : patience())) {
+    case wait_outcome::ready:
+        return socket.revents != POLLOUT;
+    case wait_outcome::cancelled:
+        limit_.until = clock::now();
+        [[fallthrough]];
+    case wait_outcome::timed_out:
+        time_out(context);
+        return true;
+    case wait_outcome::abandoned:
+        break;
     }
-    std::array sockets{pollfd{.fd = socket, .events = events, .revents = 0}, wire_.cancels().watched()};
-    switch (wire_.by().wait(sockets, patience())) {
+    fail(context, "the wait for its answer was abandoned");
+}
+
+bool exchange::wait_beside_cancel(short events, const statement_context& context) {
+    std::array sockets{pollfd{.fd = PQsocket(wire_.raw()), .events = events, .revents = 0}, wire_.cancels().watched()};
+    switch (wire_.by().wait(sockets, until_known_ ? until_ : patience())) {
     case wait_outcome::ready:
         if (sockets[1].revents != 0)
             wire_.cancels().advance();
-        return;
+        break;
     case wait_outcome::abandoned:
         fail(context, "the wait for its answer was abandoned");
     case wait_outcome::timed_out:
     case wait_outcome::cancelled:
-        return time_out(context);
+        time_out(context);
     }
+    return true;
 }
 
 void exchange::time_out(const statement_context& context) {
@@ -124,12 +128,11 @@ void exchange::cancel() noexcept {
     (void)wire_.cancels().start(wire_.raw(), wire_.by());
 }
 
-void exchange::flush(const statement_context& context) {
-    if (PQflush(wire_.raw()) <= 0) // when it failed, the server may have said why: reading the answer tells
-        return;
+void exchange::flush_on(const statement_context& context) {
     heard();
     do {
-        wait(POLLIN | POLLOUT, context);
+        if (!wait(POLLIN | POLLOUT, context))
+            continue;
         if (PQconsumeInput(wire_.raw()) != 1)
             return;
         (void)PQisBusy(wire_.raw()); // notices are taken apart, lest they fill the memory
@@ -138,7 +141,7 @@ void exchange::flush(const statement_context& context) {
 
 pg_result_ptr exchange::next(const statement_context& context) {
     while (PQisBusy(wire_.raw()) == 1) {
-        wait(POLLIN, context);
+        (void)wait(POLLIN, context);
         if (PQconsumeInput(wire_.raw()) != 1)
             break; // PQgetResult reports what happened
     }
@@ -158,9 +161,20 @@ void exchange::note_control(PGresult* answer) noexcept {
 pg_result_ptr exchange::answer(const statement_context& context) {
     flush(context);
     heard();
+    pg_result_ptr first = next(context);
+    if (PQresultStatus(first.get()) != PGRES_TUPLES_OK)
+        return longer_answer(std::move(first), nullptr, context);
+    pg_result_ptr second = next(context);
+    if (!second)
+        return first;
+    return longer_answer(std::move(first), std::move(second), context);
+}
+
+// What is no single set of rows: commands, several statements of a script, refusals.
+pg_result_ptr exchange::longer_answer(pg_result_ptr first, pg_result_ptr second, const statement_context& context) {
     pg_result_ptr answer;
     pg_result_ptr failure;
-    while (pg_result_ptr part = next(context)) {
+    for (pg_result_ptr part = std::move(first); part; part = second ? std::move(second) : next(context)) {
         switch (PQresultStatus(part.get())) {
         case PGRES_FATAL_ERROR:
             if (!failure)

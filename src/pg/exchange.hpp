@@ -59,15 +59,18 @@ public:
     void leave_pipeline(const statement_context& context);
 
     /// Hands what was sent to the socket; the server may want to be heard meanwhile.
-    void flush(const statement_context& context);
+    void flush(const statement_context& context) {
+        if (PQflush(wire_.raw()) > 0) // when it failed, the server may have said why: reading the answer tells
+            flush_on(context);
+    }
 
     /// The next part of an answer, or nothing at its end.
     [[nodiscard]] pg_result_ptr next(const statement_context& context);
     /// The answer to one statement, read to its end; it may tell of the server's refusal.
     [[nodiscard]] pg_result_ptr answer(const statement_context& context);
 
-    /// Waits for what the server sends, once.
-    void wait(short events, const statement_context& context);
+    /// Waits once, for the socket to be ready. True when there is something to read.
+    bool wait(short events, const statement_context& context);
     /// The time to the next answer counts anew.
     void heard() noexcept { until_known_ = false; }
 
@@ -81,6 +84,10 @@ public:
 
 private:
     void settle();
+    [[nodiscard]] pg_result_ptr longer_answer(pg_result_ptr first, pg_result_ptr second,
+                                              const statement_context& context);
+    void flush_on(const statement_context& context);
+    bool wait_beside_cancel(short events, const statement_context& context);
     [[nodiscard]] clock::time_point patience() noexcept;
     void time_out(const statement_context& context);
     void note_control(PGresult* answer) noexcept;

@@ -34,9 +34,10 @@ void pipeline_guest::send(const statement& what, parameters& values, pipeline_an
     }
     if (!exchange_)
         open();
-    session_.send_prepared(*exchange_, what, *ready, values);
-    in_flight_.push_back({session::context_of(what), &answer, session_.now_if_told()});
-    in_flight_.back().context.number = number;
+    statement_context context = session::context_of(what);
+    context.number = number;
+    session_.send_prepared(*exchange_, context, *ready, values);
+    in_flight_.push_back({context, &answer, session_.now_if_told()});
 }
 
 void pipeline_guest::drain(const statement_context* commit, pg_result_ptr* committed) {
@@ -55,7 +56,8 @@ void pipeline_guest::drain(const statement_context* commit, pg_result_ptr* commi
             break;
         }
         const result rows(answer.release());
-        session_.tell_statement(each.context, each.sent_at, rows.empty() ? rows.affected() : rows.size(), nullptr);
+        if (session_.told() != nullptr)
+            session_.tell_statement(each.context, each.sent_at, rows.empty() ? rows.affected() : rows.size(), nullptr);
         if (each.answer != nullptr)
             each.answer->take(rows);
     }

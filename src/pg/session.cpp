@@ -98,7 +98,7 @@ void session::end_lease(pool_options::reset reset) noexcept {
     }
 }
 
-void session::take_over() {
+void session::look_before_use() {
     if (seat_.is_taken())
         make_way();
     wire_.require_open();
@@ -155,10 +155,10 @@ PGconn* session::lend_raw() {
     return wire_.raw();
 }
 
-void session::require_success(const PGresult* answer, const statement_context& context, const exchange& by) {
+void session::note_success(const PGresult* answer, const statement_context& context, const exchange& by) {
     if (answer == nullptr || PQresultStatus(answer) != PGRES_FATAL_ERROR) {
         // A savepoint undid what had failed.
-        if (!transaction_.first_failure().sentence.empty() && wire_.status() == PQTRANS_INTRANS)
+        if (wire_.status() == PQTRANS_INTRANS)
             transaction_.forget_failure();
         return;
     }
@@ -172,12 +172,6 @@ void session::require_success(const PGresult* answer, const statement_context& c
         throw deadline_exceeded(describe(context) + ": not done by its deadline, and cancelled",
                                 properties_of(answer, context));
     throw_server_error(answer, context);
-}
-
-pg_result_ptr session::taken(exchange& by, const statement_context& context) {
-    pg_result_ptr answer = by.answer(context);
-    require_success(answer.get(), context, by);
-    return answer;
 }
 
 void session::tell_statement(const statement_context& context, clock::time_point since, std::uint64_t rows,

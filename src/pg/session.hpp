@@ -123,13 +123,17 @@ public:
     [[nodiscard]] schema_check& checks() noexcept { return checks_; }
     [[nodiscard]] time_limit limit() const noexcept { return {.until = transaction_.deadline()}; }
     /// Before each use: open, nobody else at work, the transaction as it was left. Throws what is not so.
-    void take_over();
+    void take_over() {
+        if (seat_.is_taken() || wire_.is_lost() || wire_.is_lent() || transaction_.needs_a_look() ||
+            wire_.status() != PQTRANS_INTRANS)
+            look_before_use();
+    }
     /// The prepared statement, prepared and checked when it is new to the session.
     [[nodiscard]] prepared& ready(const statement& what);
     [[nodiscard]] prepared* known(const statement& what) noexcept { return statements_.find(what); }
-    void send_prepared(exchange& by, const statement& what, prepared& ready, parameters& values);
+    void send_prepared(exchange& by, const statement_context& context, prepared& ready, parameters& values);
     /// Sends `sql`, which has the parameters of a statement that was prepared.
-    static void send_with(exchange& by, const statement& what, const std::string& sql, const prepared& ready,
+    static void send_with(exchange& by, const statement_context& context, const std::string& sql, const prepared& ready,
                           parameters& values);
     /// After a refusal: what cannot be used any more is prepared anew the next time. True when that was its reason.
     bool forget(std::string_view sql, const record_shape* record, std::string_view sqlstate);
@@ -162,10 +166,18 @@ public:
     }
 
     /// Throws when the answer is a refusal.
-    void require_success(const PGresult* answer, const statement_context& context, const exchange& by);
-    pg_result_ptr taken(exchange& by, const statement_context& context);
+    void require_success(const PGresult* answer, const statement_context& context, const exchange& by) {
+        if (transaction_.has_failed() || PQresultStatus(answer) == PGRES_FATAL_ERROR)
+            note_success(answer, context, by);
+    }
+    pg_result_ptr taken(exchange& by, const statement_context& context) {
+        pg_result_ptr answer = by.answer(context);
+        require_success(answer.get(), context, by);
+        return answer;
+    }
     void throw_refused(const refusal& first, const exchange& by) {
-        require_success(first.answer.get(), first.context, by);
+        if (first.answer)
+            require_success(first.answer.get(), first.context, by);
     }
 
     void tell_statement(const statement_context& context, clock::time_point since, std::uint64_t rows,
@@ -187,6 +199,8 @@ public:
     }
 
 private:
+    void look_before_use();
+    void note_success(const PGresult* answer, const statement_context& context, const exchange& by);
     void make_way();
     void finish_foreign(const time_limit& limit);
     pg_result_ptr script(std::string_view sql, const time_limit& limit);

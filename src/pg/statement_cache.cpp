@@ -15,12 +15,12 @@ constexpr std::size_t remembered_checks = 256; // where nothing is prepared on t
 statement_cache::key statement_cache::key_of(const statement& what) noexcept {
     return {.sql = what.sql,
             .types = what.parameters.data(),
-            .answer = what.record != nullptr ? static_cast<const void*>(what.record) : what.results.data(),
+            .answer = answer_of(what),
             .hash = what.hash,
             .origin = what.constant ? what.sql.data() : nullptr};
 }
 
-prepared* statement_cache::find(const statement& what) noexcept {
+prepared* statement_cache::find_further(const statement& what) noexcept {
     const key wanted = key_of(what);
     if (!used_.empty() && same_key{}(used_.front().by, wanted))
         return &used_.front().made;

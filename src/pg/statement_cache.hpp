@@ -37,7 +37,15 @@ public:
     [[nodiscard]] bool keeps_on_server() const noexcept { return limit_ != 0; }
 
     /// Nothing when it is unknown; else it counts as used.
-    [[nodiscard]] prepared* find(const statement& what) noexcept;
+    [[nodiscard]] prepared* find(const statement& what) noexcept {
+        // The constant that was used last is known by its address.
+        if (!used_.empty())
+            if (entry& last = used_.front();
+                last.by.origin == what.sql.data() && last.by.sql.size() == what.sql.size() &&
+                last.by.types == what.parameters.data() && last.by.answer == answer_of(what))
+                return &last.made;
+        return find_further(what);
+    }
 
     /// A name that was never used in this session; empty when nothing is kept.
     [[nodiscard]] std::string next_name();
@@ -81,7 +89,12 @@ private:
         key by;
         prepared made;
     };
+    // Whose result the statement's is.
+    [[nodiscard]] static const void* answer_of(const statement& what) noexcept {
+        return what.record != nullptr ? static_cast<const void*>(what.record) : what.results.data();
+    }
     [[nodiscard]] static key key_of(const statement& what) noexcept;
+    [[nodiscard]] prepared* find_further(const statement& what) noexcept;
 
     std::size_t limit_;
     std::uint64_t names_ = 0;

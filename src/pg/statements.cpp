@@ -147,22 +147,22 @@ bool session::forget(std::string_view sql, const record_shape* record, std::stri
     return true;
 }
 
-void session::send_with(exchange& by, const statement& what, const std::string& sql, const prepared& ready,
+void session::send_with(exchange& by, const statement_context& context, const std::string& sql, const prepared& ready,
                         parameters& values) {
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
-    by.send(context_of(what), [&](PGconn* on) {
+    by.send(context, [&](PGconn* on) {
         return PQsendQueryParams(on, sql.c_str(), static_cast<int>(values.size()), ready.types.data(), values.values(),
                                  values.lengths(), formats_of(ready), 1);
     });
 }
 
-void session::send_prepared(exchange& by, const statement& what, prepared& ready, parameters& values) {
+void session::send_prepared(exchange& by, const statement_context& context, prepared& ready, parameters& values) {
     if (!statements_.keeps_on_server())
-        return send_with(by, what, std::string(what.sql), ready, values);
+        return send_with(by, context, std::string(context.sql), ready, values);
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
-    by.send(context_of(what), [&](PGconn* on) {
+    by.send(context, [&](PGconn* on) {
         return PQsendQueryPrepared(on, ready.name.c_str(), static_cast<int>(values.size()), values.values(),
                                    values.lengths(), formats_of(ready), 1);
     });
@@ -189,6 +189,8 @@ result session::observed(const statement_context& context, auto run) {
 }
 
 result session::execute(const statement& what, parameters& values) {
+    if (what.record != nullptr && what.constant && !options_.observer)
+        return execute_once(what, values);
     if (what.record == nullptr || !what.constant) {
         raw_use_ = true;
         transaction_.note_raw_sql();
@@ -207,8 +209,9 @@ result session::execute_once(const statement& what, parameters& values) {
     for (bool again = false;; again = true) {
         prepared& found = ready(what);
         try {
+            const statement_context context = context_of(what);
             return result(
-                round_trip(context_of(what), [&](exchange& by) { send_prepared(by, what, found, values); }).release());
+                round_trip(context, [&](exchange& by) { send_prepared(by, context, found, values); }).release());
         } catch (const error& failure) {
             // The server dropped the statement or may not use it any more. The next use prepares anew, and this one
             // does where the transaction had only just begun, so that nothing is run twice.

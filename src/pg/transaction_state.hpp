@@ -42,6 +42,11 @@ public:
     void deadline(clock::time_point until) noexcept { deadline_ = until; }
     [[nodiscard]] bool has_deadline() const noexcept { return deadline_ != clock::time_point::max(); }
 
+    /// Something about it has to be looked at before its next statement.
+    [[nodiscard]] bool needs_a_look() const noexcept { return void_ || has_deadline(); }
+    /// A statement has failed, as far as is known.
+    [[nodiscard]] bool has_failed() const noexcept { return !failure_.sentence.empty(); }
+
     /// Something has to travel in front of the next statement.
     [[nodiscard]] bool preface_due() const noexcept { return !begin_.empty() || !owed_.empty(); }
     /// BEGIN has not been sent.

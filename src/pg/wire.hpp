@@ -37,6 +37,7 @@ public:
 
     [[nodiscard]] PGconn* raw() const noexcept { return connection_; }
     [[nodiscard]] bool is_open() const noexcept { return !lost_ && PQstatus(connection_) == CONNECTION_OK; }
+    [[nodiscard]] bool is_lost() const noexcept { return lost_; }
     /// Throws connection_lost with the reason.
     void require_open() const {
         if (!is_open())
