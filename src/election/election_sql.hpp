@@ -16,20 +16,24 @@ inline constexpr std::string_view excluded = "excluded ";
 
 /// The timeline, and by two shared locks: we are here ($3 our name).
 inline constexpr const char* hello =
-    "select ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
+    "select ('x' operator(pg_catalog.||) pg_catalog.substr("
+    "pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
     " pg_catalog.pg_advisory_lock_shared(tenon.election_key($1, $2, 2)),"
     " pg_catalog.pg_advisory_lock_shared(tenon.election_key($2, $3, pg_catalog.hashtextextended($1, 3)))";
 
 /// Never waits: who waits in the server for a lock holds back vacuum. A candidate that is asked for goes first, as long
 /// as it is there. Says also whether the last leader resigned in order.
 inline constexpr const char* try_lock =
-    "select coalesce((select t.backend_pid = 0 from tenon.election_term t where t.region = $1 and t.name = $2), true),"
+    "select coalesce((select t.backend_pid operator(pg_catalog.=) 0 from tenon.election_term t"
+    "  where t.region operator(pg_catalog.=) $1 and t.name operator(pg_catalog.=) $2), true),"
     " case"
     " when exists (select from tenon.election_candidate c"
-    "  where c.region = $1 and c.name = $2 and c.candidate = $3 and c.excluded) then 'excluded'"
+    "  where c.region operator(pg_catalog.=) $1 and c.name operator(pg_catalog.=) $2"
+    "  and c.candidate operator(pg_catalog.=) $3 and c.excluded) then 'excluded'"
     " when exists (select from tenon.election_candidate c"
-    "  where c.region = $1 and c.name = $2 and c.candidate <> $3 and not c.excluded"
-    "  and c.preferred_until > clock_timestamp()"
+    "  where c.region operator(pg_catalog.=) $1 and c.name operator(pg_catalog.=) $2"
+    "  and c.candidate operator(pg_catalog.<>) $3 and not c.excluded"
+    "  and c.preferred_until operator(pg_catalog.>) pg_catalog.clock_timestamp()"
     "  and exists (select from tenon.election_holders(tenon.election_key($2, c.candidate, "
     "pg_catalog.hashtextextended($1, 3)))))"
     "  then 'preferred'"
@@ -41,30 +45,36 @@ inline constexpr const char* try_lock =
 inline constexpr const char* bump =
     "with alone as materialized (select pg_catalog.pg_advisory_xact_lock(tenon.election_key($1, $2, 1)),"
     // A term that was announced must not be lost in a crash of the server.
-    " pg_catalog.set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on'"
-    " else current_setting('synchronous_commit') end, true)),"
+    " pg_catalog.set_config('synchronous_commit',"
+    "  case when pg_catalog.current_setting('synchronous_commit') operator(pg_catalog.=) 'off' then 'on'"
+    "  else pg_catalog.current_setting('synchronous_commit') end, true)),"
     // A wish that has come true is none any more.
     " fulfilled as (update tenon.election_candidate set preferred_until = null"
-    " where region = $1 and name = $2 and candidate = $3 and preferred_until is not null)"
+    " where region operator(pg_catalog.=) $1 and name operator(pg_catalog.=) $2"
+    " and candidate operator(pg_catalog.=) $3 and preferred_until is not null)"
     " insert into tenon.election_term as t (region, name, term, timeline, id, candidate, backend_pid, elected_at)"
     " select $1, $2, 1,"
-    " ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
-    " pg_catalog.gen_random_uuid(), $3, pg_catalog.pg_backend_pid(), clock_timestamp() from alone"
-    " on conflict (region, name) do update set term = t.term + 1, timeline = excluded.timeline, id = excluded.id,"
+    " ('x' operator(pg_catalog.||) pg_catalog.substr("
+    "pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer,"
+    " pg_catalog.gen_random_uuid(), $3, pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp() from alone"
+    " on conflict (region, name) do update set term = t.term operator(pg_catalog.+) 1, timeline = excluded.timeline, "
+    "id = excluded.id,"
     " candidate = excluded.candidate, backend_pid = excluded.backend_pid, elected_at = excluded.elected_at"
-    " returning t.timeline, t.term, t.id, pg_catalog.pg_notify($4, 'elected ' || $3)";
+    " returning t.timeline, t.term, t.id, pg_catalog.pg_notify($4, 'elected ' operator(pg_catalog.||) $3)";
 
-inline constexpr const char* end_predecessors =
-    "select count(pg_catalog.pg_terminate_backend(pid))"
-    " from tenon.election_holders(tenon.election_key($1, $2, 1)) as pid where pid <> pg_catalog.pg_backend_pid()";
+inline constexpr const char* end_predecessors = "select pg_catalog.count(pg_catalog.pg_terminate_backend(pid))"
+                                                " from tenon.election_holders(tenon.election_key($1, $2, 1)) as pid"
+                                                " where pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()";
 
 /// Any statement would do; this one tells how many candidates there are.
-inline constexpr const char* heartbeat = "select count(*) from tenon.election_holders(tenon.election_key($1, $2, 2))";
+inline constexpr const char* heartbeat =
+    "select pg_catalog.count(*) from tenon.election_holders(tenon.election_key($1, $2, 2))";
 
 /// The term's session holds it no more; $3 is the term's id.
 inline constexpr const char* resign =
     "with quick as materialized (select pg_catalog.set_config('synchronous_commit', 'off', true))"
-    " update tenon.election_term set backend_pid = 0 from quick where region = $1 and name = $2 and id = $3::uuid";
+    " update tenon.election_term set backend_pid = 0 from quick where region operator(pg_catalog.=) $1"
+    " and name operator(pg_catalog.=) $2 and id operator(pg_catalog.=) $3::pg_catalog.uuid";
 
 /// $3 is the channel.
 inline constexpr const char* unlock =
@@ -75,8 +85,10 @@ inline constexpr const char* fence = "select tenon.require_term($1, $2, $3, $4, 
 
 /// Who leads: the last term's winner, if its session still holds the lock.
 inline constexpr const char* leader =
-    "select t.candidate, t.timeline, t.term, t.id, (extract(epoch from t.elected_at) * 1000000)::bigint"
-    " from tenon.election_term t where t.region = $1 and t.name = $2 and t.backend_pid in"
-    " (select pid from tenon.election_holders(tenon.election_key($1, $2, 0)) as pid)";
+    "select t.candidate, t.timeline, t.term, t.id,"
+    " (extract(epoch from t.elected_at) operator(pg_catalog.*) 1000000)::bigint"
+    " from tenon.election_term t where t.region operator(pg_catalog.=) $1 and t.name operator(pg_catalog.=) $2"
+    " and t.backend_pid operator(pg_catalog.=) any (select pid from tenon.election_holders(tenon.election_key($1, $2, "
+    "0)) as pid)";
 
 } // namespace tenon::detail::election_sql

@@ -7,13 +7,13 @@
 namespace tenon {
 
 void fence_guard::admit(transaction& tx, const fencing_token& token) const {
-    const std::uint64_t admitted =
-        tx.execute("insert into tenon.fence_guard as g (resource, timeline, term, id) values ($1, $2, $3, $4)"
-                   " on conflict (resource) do update"
-                   " set timeline = excluded.timeline, term = excluded.term, id = excluded.id"
-                   " where (g.timeline, g.term) < (excluded.timeline, excluded.term)"
-                   " or (g.timeline, g.term, g.id) = (excluded.timeline, excluded.term, excluded.id)",
-                   resource_, token.timeline, token.term, token.id);
+    const std::uint64_t admitted = tx.execute(
+        "insert into tenon.fence_guard as g (resource, timeline, term, id) values ($1, $2, $3, $4)"
+        " on conflict (resource) do update"
+        " set timeline = excluded.timeline, term = excluded.term, id = excluded.id"
+        " where (g.timeline, g.term) operator(pg_catalog.<) (excluded.timeline, excluded.term)"
+        " or (g.timeline, g.term, g.id) operator(pg_catalog.=) (excluded.timeline, excluded.term, excluded.id)",
+        resource_, token.timeline, token.term, token.id);
     if (admitted == 0)
         throw fenced_out("fence guard " + resource_ + ": a leader of a later term than " + std::to_string(token.term) +
                              " on timeline " + std::to_string(token.timeline) +

@@ -50,7 +50,8 @@ bool prefer(transaction& tx, std::string_view name, std::string_view candidate, 
     // Nobody is asked for who is not there: the election would wait for nothing.
     const std::uint64_t asked = tx.execute(
         "insert into tenon.election_candidate as c (region, name, candidate, preferred_until)"
-        " select $1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond'"
+        " select $1, $2, $3, pg_catalog.clock_timestamp() operator(pg_catalog.+)"
+        " ($4 operator(pg_catalog.*) interval '1 millisecond')"
         " where exists (select from tenon.election_holders(tenon.election_key($2, $3, pg_catalog.hashtextextended($1, "
         "3))))"
         " on conflict (region, name, candidate) do update set preferred_until = excluded.preferred_until"
@@ -59,7 +60,8 @@ bool prefer(transaction& tx, std::string_view name, std::string_view candidate, 
     if (asked == 0)
         return false;
     tx.execute("update tenon.election_candidate set preferred_until = null"
-               " where region = $1 and name = $2 and candidate <> $3 and preferred_until is not null",
+               " where region operator(pg_catalog.=) $1 and name operator(pg_catalog.=) $2"
+               " and candidate operator(pg_catalog.<>) $3 and preferred_until is not null",
                std::string(region), std::string(name), std::string(candidate));
     notify(tx, election_sql::channel_of(name, region), std::string(election_sql::preferred) + std::string(candidate));
     return true;
@@ -77,7 +79,7 @@ void exclude(transaction& tx, std::string_view name, std::string_view candidate,
 
 void require_token(transaction& tx, std::string_view name, const fencing_token& token, std::string_view region) {
     tx.execute("select tenon.require_term($1, $2, $3, $4,"
-               " current_setting('idle_in_transaction_session_timeout'))",
+               " pg_catalog.current_setting('idle_in_transaction_session_timeout'))",
                std::string(region), std::string(name), token.term, token.id);
 }
 

@@ -13,14 +13,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr query<bool, std::string> try_in_transaction{"select pg_try_advisory_xact_lock(hashtextextended($1, 0))"};
-constexpr query<bool, std::string> try_in_session{"select pg_try_advisory_lock(hashtextextended($1, 0))"};
-constexpr query<bool, std::string> unlock{"select pg_advisory_unlock(hashtextextended($1, 0))"};
+constexpr query<bool, std::string> try_in_transaction{
+    "select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))"};
+constexpr query<bool, std::string> try_in_session{
+    "select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0))"};
+constexpr query<bool, std::string> unlock{"select pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended($1, 0))"};
 
 } // namespace
 
 void lock_until_end(transaction& tx, std::string_view name) {
-    tx.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", std::string(name));
+    tx.execute("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))", std::string(name));
 }
 
 bool try_lock_until_end(transaction& tx, std::string_view name) {

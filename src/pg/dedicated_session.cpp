@@ -190,8 +190,8 @@ struct dedicated_session::state {
         for (int i = 0; i < 2; ++i)
             if (value_of("select pg_catalog.pg_backend_pid()") != own)
                 throw session_not_dedicated(pooler_advice);
-        if (value_of("select setting from pg_catalog.pg_settings where name = 'idle_session_timeout'") !=
-            std::to_string(how.lease.count()))
+        if (value_of("select setting from pg_catalog.pg_settings where name operator(pg_catalog.=) "
+                     "'idle_session_timeout'") != std::to_string(how.lease.count()))
             throw session_not_dedicated(pooler_advice);
     }
 

@@ -117,7 +117,7 @@ std::optional<notification> listener::next(const std::stop_token& stop) {
 }
 
 void notify(transaction& tx, std::string_view channel, std::string_view payload) {
-    tx.execute("select pg_notify($1, $2)", std::string(channel), std::string(payload));
+    tx.execute("select pg_catalog.pg_notify($1, $2)", std::string(channel), std::string(payload));
 }
 
 } // namespace tenon

@@ -86,9 +86,10 @@ std::chrono::milliseconds pool::measure_lag(connection& replica) {
     }
     // Behind the primary's position the age of the last replayed commit tells; an idle primary is no lag.
     static constexpr query<std::int64_t, std::int64_t> behind{
-        "select case when pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') >= $1 then 0"
-        " else coalesce((extract(epoch from clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000)"
-        "::bigint, 9007199254740992) end"};
+        "select case when pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')"
+        " operator(pg_catalog.>=) $1 then 0"
+        " else coalesce((extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-)"
+        " pg_catalog.pg_last_xact_replay_timestamp()) operator(pg_catalog.*) 1000)::bigint, 9007199254740992) end"};
     lease.lag = replica.transact({.read_only = true}, [&](transaction& tx) {
         return std::chrono::milliseconds{std::max<std::int64_t>(behind.one(tx, written), 0)};
     });
@@ -98,7 +99,7 @@ std::chrono::milliseconds pool::measure_lag(connection& replica) {
 
 bool pool::has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait) {
     static constexpr query<bool, std::int64_t> replayed{
-        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') >= $1"};
+        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') operator(pg_catalog.>=) $1"};
     const auto deadline = std::chrono::steady_clock::now() + wait;
     for (auto pause = std::chrono::microseconds(200);; pause = std::min(2 * pause, std::chrono::microseconds(20'000))) {
         if (replica.transact({.read_only = true}, [&](transaction& tx) { return replayed.one(tx, until.bytes); }))

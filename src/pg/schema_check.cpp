@@ -42,8 +42,8 @@ const std::vector<oid>& schema_check::record(session& on, const record_shape& re
     if (const auto known = records_.find(&record); known != records_.end())
         return known->second;
     const auto rows = on.query_text("select a.attname, a.atttypid from pg_catalog.pg_attribute a"
-                                    " where a.attrelid = pg_catalog.to_regclass($1::text)"
-                                    " and a.attnum > 0 and not a.attisdropped",
+                                    " where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
+                                    " and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped",
                                     quoted_for_regclass(record.table).c_str());
     const int found = PQntuples(rows.get());
     if (found == 0)

@@ -73,12 +73,15 @@ void transaction::set_local(std::string_view name, std::string_view value) {
 void transaction::act_as_tenant(std::string_view tenant) {
     // Who may pass a policy by: manual, section 5.8.
     static constexpr statement what{
-        .sql = "select pg_catalog.set_config('tenon.tenant', $1, true),"
-               " coalesce((select rolname::text from pg_catalog.pg_roles where rolname = current_user"
-               "  and (rolsuper or rolbypassrls)), ''),"
-               " coalesce((select string_agg(oid::regclass::text, ', ' order by relname) from pg_catalog.pg_class"
-               "  where relrowsecurity and not relforcerowsecurity"
-               "  and pg_catalog.pg_has_role(current_user, relowner, 'usage')), '')",
+        .sql =
+            "select pg_catalog.set_config('tenon.tenant', $1, true),"
+            " coalesce((select rolname::pg_catalog.text from pg_catalog.pg_roles"
+            "  where rolname operator(pg_catalog.=) current_user"
+            "  and (rolsuper or rolbypassrls)), ''),"
+            " coalesce((select pg_catalog.string_agg(oid::pg_catalog.regclass::pg_catalog.text, ', ' order by relname)"
+            "  from pg_catalog.pg_class"
+            "  where relrowsecurity and not relforcerowsecurity"
+            "  and pg_catalog.pg_has_role(current_user, relowner, 'usage')), '')",
         .operation = "act as tenant",
         .parameters = shapes_of<std::string_view>,
         .results = shapes_of<std::string_view, std::string_view, std::string_view>};
@@ -97,10 +100,11 @@ void transaction::act_as_tenant(std::string_view tenant) {
 }
 
 commit_state commit_status(transaction& tx, std::uint64_t id, std::chrono::milliseconds patience) {
-    static constexpr statement what{.sql = "select coalesce(pg_catalog.pg_xact_status($1::text::xid8), '')",
-                                    .operation = "commit status",
-                                    .parameters = shapes_of<std::string>,
-                                    .results = shapes_of<std::string_view>};
+    static constexpr statement what{
+        .sql = "select coalesce(pg_catalog.pg_xact_status($1::pg_catalog.text::pg_catalog.xid8), '')",
+        .operation = "commit status",
+        .parameters = shapes_of<std::string>,
+        .results = shapes_of<std::string_view>};
     if (id == 0)
         throw usage_error("commit_status needs the id of a transaction: begin it with transaction_options::keep_id");
     const auto until = detail::after(patience);

@@ -27,11 +27,13 @@ bool has_own_oid(const value_shape& shape) noexcept {
 const type_catalog::entry& type_catalog::find(session& on, oid id) {
     if (const auto known = known_.find(id); known != known_.end())
         return known->second;
-    const auto rows = on.query_text(
-        "select pg_catalog.format_type(oid, null), typtype = 'e' or typcategory = 'S',"
-        " case when typtype = 'd' then typbasetype else 0 end, case when typcategory = 'A' then typelem else 0 end,"
-        " case when typtype = 'c' then typrelid else 0 end from pg_catalog.pg_type where oid = $1::oid",
-        std::to_string(id).c_str());
+    const auto rows = on.query_text("select pg_catalog.format_type(oid, null), typtype operator(pg_catalog.=) 'e' or "
+                                    "typcategory operator(pg_catalog.=) 'S',"
+                                    " case when typtype operator(pg_catalog.=) 'd' then typbasetype else 0 end,"
+                                    " case when typcategory operator(pg_catalog.=) 'A' then typelem else 0 end,"
+                                    " case when typtype operator(pg_catalog.=) 'c' then typrelid else 0 end"
+                                    " from pg_catalog.pg_type where oid operator(pg_catalog.=) $1::pg_catalog.oid",
+                                    std::to_string(id).c_str());
     entry found{.name = "type " + std::to_string(id)};
     if (PQntuples(rows.get()) == 1) {
         found = {.name = PQgetvalue(rows.get(), 0, 0),
@@ -39,10 +41,10 @@ const type_catalog::entry& type_catalog::find(session& on, oid id) {
                  .base = as_oid(rows.get(), 0, 2),
                  .element = as_oid(rows.get(), 0, 3)};
         if (as_oid(rows.get(), 0, 4) != 0) {
-            const auto attributes =
-                on.query_text("select atttypid from pg_catalog.pg_attribute where attrelid = $1::oid"
-                              " and attnum > 0 and not attisdropped order by attnum",
-                              PQgetvalue(rows.get(), 0, 4));
+            const auto attributes = on.query_text(
+                "select atttypid from pg_catalog.pg_attribute where attrelid operator(pg_catalog.=) $1::pg_catalog.oid"
+                " and attnum operator(pg_catalog.>) 0 and not attisdropped order by attnum",
+                PQgetvalue(rows.get(), 0, 4));
             for (int row = 0; row < PQntuples(attributes.get()); ++row)
                 found.attributes.push_back(as_oid(attributes.get(), row, 0));
         }
@@ -65,7 +67,8 @@ bool type_catalog::has_name(session& on, std::string_view name, oid id) {
     const auto [known, is_new] = named_.try_emplace(std::string(name), 0);
     if (is_new)
         known->second = as_oid(
-            on.query_text("select coalesce(pg_catalog.to_regtype($1)::oid, 0)", known->first.c_str()).get(), 0, 0);
+            on.query_text("select coalesce(pg_catalog.to_regtype($1)::pg_catalog.oid, 0)", known->first.c_str()).get(),
+            0, 0);
     return known->second == id;
 }
 

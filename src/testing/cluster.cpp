@@ -326,7 +326,9 @@ cluster cluster::standby(const cluster_options& options) const {
     cluster result{std::move(made)};
     admin_session session{result.url()};
     const bool streaming = wait_until(steady_clock::now() + options.deadline, [&] {
-        return session.query("SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'") == "1";
+        return session.query(
+                   "SELECT 1 FROM pg_catalog.pg_stat_wal_receiver WHERE status OPERATOR(pg_catalog.=) 'streaming'") ==
+               "1";
     });
     if (!streaming)
         throw cluster_error{"the standby does not stream from its primary; the last lines of its log:\n" +
@@ -335,10 +337,11 @@ cluster cluster::standby(const cluster_options& options) const {
 }
 
 void cluster::catch_up_with(const cluster& primary) const {
-    const std::string written = admin_session{primary.url()}.query("SELECT pg_current_wal_lsn()");
+    const std::string written = admin_session{primary.url()}.query("SELECT pg_catalog.pg_current_wal_lsn()");
     admin_session session{url()};
     const bool reached = wait_until(steady_clock::now() + state_->options.deadline, [&] {
-        return session.query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", {written}) == "t";
+        return session.query("SELECT pg_catalog.pg_last_wal_replay_lsn() OPERATOR(pg_catalog.>=) $1::pg_catalog.pg_lsn",
+                             {written}) == "t";
     });
     if (!reached)
         throw cluster_error{"the standby did not replay up to " + written + " in time"};
@@ -347,9 +350,9 @@ void cluster::catch_up_with(const cluster& primary) const {
 void cluster::promote() {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(state_->options.deadline).count();
     admin_session session{url()};
-    if (session.query("SELECT pg_is_in_recovery()") != "t")
+    if (session.query("SELECT pg_catalog.pg_is_in_recovery()") != "t")
         throw cluster_error{"only a standby can be promoted, and this test cluster is a primary"};
-    if (session.query("SELECT pg_promote(true, $1::integer)", {std::to_string(seconds)}) != "t")
+    if (session.query("SELECT pg_catalog.pg_promote(true, $1::integer)", {std::to_string(seconds)}) != "t")
         throw cluster_error{"the standby was not promoted in time; the last lines of its log:\n" +
                             last_lines(log(), 10)};
 }

@@ -61,7 +61,8 @@ const char* named_server() {
 // meet it and sleep for 100 ms. What is still there after `patience` is not about to leave.
 void await_departures(admin_session& session, const std::string& database, milliseconds patience) {
     const auto until = steady_clock::now() + patience;
-    while (session.query("SELECT 1 FROM pg_stat_activity WHERE datname = $1", {database}) == "1" &&
+    while (session.query("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname OPERATOR(pg_catalog.=) $1",
+                         {database}) == "1" &&
            steady_clock::now() < until)
         std::this_thread::sleep_for(milliseconds{1});
 }
@@ -77,7 +78,9 @@ bool is_ephemeral(admin_session& session) {
 
 // A finished template is marked by datistemplate, which is set last.
 bool has_template(admin_session& session, const std::string& name) {
-    return session.query("SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate", {name}) == "1";
+    return session.query(
+               "SELECT 1 FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) $1 AND datistemplate",
+               {name}) == "1";
 }
 
 // Makes the template that `options.key` names, unless it is there. One maker at a time, over all processes.
@@ -90,7 +93,7 @@ std::string ensure_template(const std::string& server_url, const test_database_o
 
     const std::string lock = std::to_string(static_cast<std::int64_t>(hash));
     const auto until = steady_clock::now() + std::chrono::minutes{5};
-    while (session.query("SELECT pg_try_advisory_lock($1)", {lock}) != "t") {
+    while (session.query("SELECT pg_catalog.pg_try_advisory_lock($1)", {lock}) != "t") {
         if (steady_clock::now() > until)
             throw cluster_error{"another process has been preparing the template database " + name +
                                 " for 5 minutes; end it and try again"};

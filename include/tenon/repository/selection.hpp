@@ -41,7 +41,7 @@ struct select_sql {
             out.put("select ");
             put_columns(out, record);
         } else if constexpr (What == projection::count)
-            out.put("select count(*) from (select 1");
+            out.put("select pg_catalog.count(*) from (select 1");
         else
             out.put("select exists (select 1");
         out.put(" from ").table(record.table);

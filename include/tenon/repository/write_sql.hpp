@@ -1,4 +1,8 @@
 // SQL of the statements that a repository offers, as nodes to be rendered at compile time.
+//
+// Functions and built-in types are qualified, so that no schema of the search_path puts others in front. Operators on
+// columns are not, as tables are not: a column's type may come from an extension (citext, ltree) whose operators live
+// where the application's search_path says.
 #pragma once
 
 #include <array>
@@ -14,12 +18,27 @@
 
 namespace tenon::detail {
 
+/// A type as a codec names it. Names of one word are looked up in the search_path, unless they are keywords of SQL.
+constexpr void put_type(sql_writer& out, const pg_type& type) {
+    constexpr std::array<std::string_view, 17> keywords{
+        "bigint",  "bit",      "boolean", "char", "character", "dec",  "decimal",   "float",  "int",
+        "integer", "interval", "numeric", "real", "smallint",  "time", "timestamp", "varchar"};
+    constexpr oid first_of_users = 16384;
+    const std::string_view word = type.name.substr(0, type.name.find('['));
+    bool looked_up = type.id != 0 && type.id < first_of_users;
+    for (const char c : word)
+        looked_up = looked_up && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_');
+    for (const std::string_view keyword : keywords)
+        looked_up = looked_up && word != keyword;
+    out.put(looked_up ? "pg_catalog." : "").put(type.name);
+}
+
 // Plain constexpr functions over the record's shape: cheaper to compile than a template for each field.
 
 constexpr void put_columns(sql_writer& out, const record_shape& record) {
     std::string_view between;
     for (const column_shape& column : record.columns) {
-        out.put(between).identifier(column.column).put(column.value->text_format ? "::text" : "");
+        out.put(between).identifier(column.column).put(column.value->text_format ? "::pg_catalog.text" : "");
         between = ", ";
     }
 }
@@ -69,14 +88,16 @@ constexpr void put_insert_many(sql_writer& out, const record_shape& record, std:
     std::string_view between;
     for (const column_shape& column : record.columns)
         if (!column.generated) {
-            out.put(between).put("unnest(");
+            out.put(between).put("pg_catalog.unnest(");
             // Text may go into a column of an enum type, a domain or json: the column itself tells which, by
             // standing beside the parameter in a query that is never run.
             if (column.value->text_form) {
-                out.put("coalesce(").parameter().put(", (select array_agg(").identifier(column.column);
+                out.put("coalesce(").parameter().put(", (select pg_catalog.array_agg(").identifier(column.column);
                 out.put(") from ").table(record.table).put(" where false))");
             } else {
-                out.parameter().put("::").put(column.value->type.name).put("[]");
+                out.parameter().put("::");
+                put_type(out, column.value->type);
+                out.put("[]");
             }
             out.put(")");
             between = ", ";
@@ -264,7 +285,8 @@ struct create_table_sql {
         out.put("create table if not exists ").table(record.table);
         std::string_view between = " (";
         for (const column_shape& column : record.columns) {
-            out.put(between).identifier(column.column).put(" ").put(column.value->type.name);
+            out.put(between).identifier(column.column).put(" ");
+            put_type(out, column.value->type);
             if (!column.value->nullable)
                 out.put(" not null");
             if (column.generated)
@@ -283,9 +305,9 @@ struct create_table_sql {
         if (type == oids::int2 || type == oids::int4 || type == oids::int8)
             return " generated always as identity";
         if (type == oids::timestamptz || type == oids::date)
-            return " default now()";
+            return " default pg_catalog.now()";
         if (type == oids::uuid)
-            return " default gen_random_uuid()";
+            return " default pg_catalog.gen_random_uuid()";
         return {}; // see `has_defaults`
     }
 
