@@ -13,8 +13,9 @@ public:
         for (;;) {
             int timeout = -1;
             if (until != clock::time_point::max()) {
-                const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now()).count();
-                timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, longest_poll));
+                const auto now = clock::now();
+                const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until, now) - now).count();
+                timeout = static_cast<int>(std::min<std::int64_t>(left, longest_poll));
             }
             const int ready = ::poll(sockets.data(), sockets.size(), timeout);
             if (ready > 0)

@@ -8,12 +8,16 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <thread>
+#include <type_traits>
+#include <utility>
 
 namespace tenon::detail {
 
@@ -67,18 +71,56 @@ public:
 
 /// Threads of tenon's own, which may block: dialers and keepers.
 using worker = std::jthread;
-/// Where a worker waits, ended by its stop token.
-using worker_bell = std::condition_variable_any;
 
-/// Now and a length of time, whatever its size: what lies beyond the clock's end is its end.
-template <class Rep, class Period>
-[[nodiscard]] waiter::clock::time_point after(std::chrono::duration<Rep, Period> time,
-                                              waiter::clock::time_point from = waiter::clock::now()) noexcept {
+/// Where workers wait for something to do; guarded by the mutex they wait with.
+class worker_bell {
+public:
+    /// Wakes one of them, to look whether its work is due.
+    void ring() noexcept { rung_.notify_one(); }
+
+    /// Gives `lock` up until `due()`, which is called with it held. False when the time has come first, or the stop.
+    template <class Due>
+    [[nodiscard]] bool wait(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
+                            waiter::clock::time_point until, Due due) {
+        if (until == waiter::clock::time_point::max())
+            return rung_.wait(lock, stop, std::move(due));
+        return rung_.wait_until(lock, stop, until, std::move(due));
+    }
+
+private:
+    std::condition_variable_any rung_{};
+};
+
+/// A length of time from now, or from a moment, whatever its size: what lies beyond either end of the clock is its end.
+template <class Clock = waiter::clock, class Rep, class Period>
+[[nodiscard]] typename Clock::time_point
+after(std::chrono::duration<Rep, Period> time,
+      std::type_identity_t<typename Clock::time_point> from = Clock::now()) noexcept {
+    using time_point = typename Clock::time_point;
+    // In floating point nothing overflows, and a millisecond of doubt at three centuries does not matter.
     using longest = std::chrono::duration<double, std::nano>;
-    // In floating point neither side overflows; a microsecond of doubt at three centuries does not matter.
-    if (longest(time) >= longest(waiter::clock::time_point::max() - from) - longest(1e6))
-        return waiter::clock::time_point::max();
-    return from + std::chrono::duration_cast<waiter::clock::duration>(time);
+    constexpr longest doubt{1e6};
+    const longest sum = longest(from.time_since_epoch()) + longest(time);
+    if (sum >= longest(time_point::max().time_since_epoch()) - doubt)
+        return time_point::max();
+    if (sum <= longest(time_point::min().time_since_epoch()) + doubt)
+        return time_point::min();
+    return from + std::chrono::duration_cast<typename Clock::duration>(time);
+}
+
+/// The same length on a clock that counts nanoseconds; what is longer than it can count is the longest.
+template <class Rep, class Period>
+[[nodiscard]] waiter::clock::duration saturated(std::chrono::duration<Rep, Period> time) noexcept {
+    return after(time, waiter::clock::time_point{}).time_since_epoch();
+}
+
+/// The deadline of a short statement whose caller waits until `until`: what is left, but a second at least, which is
+/// for a server that does not answer at all, and an hour at most.
+[[nodiscard]] inline std::chrono::milliseconds time_for_an_answer(waiter::clock::time_point until) noexcept {
+    using namespace std::chrono_literals;
+    const auto now = waiter::clock::now();
+    return std::chrono::ceil<std::chrono::milliseconds>(
+        std::clamp<waiter::clock::duration>(std::max(until, now) - now, 1s, 1h));
 }
 
 } // namespace tenon::detail
