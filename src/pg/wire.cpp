@@ -1,6 +1,8 @@
 #include "wire.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <exception>
 #include <utility>
@@ -26,7 +28,18 @@ wire::wire(PGconn* opened, std::chrono::milliseconds response_timeout) noexcept
 }
 
 wire::~wire() {
+    if (forked_since(process_)) // the session is the parent's: nothing may be said to its server
+        say_nothing();
     PQfinish(connection_);
+}
+
+void wire::say_nothing() noexcept {
+    const int socket = PQsocket(connection_);
+    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (socket >= 0 && nowhere >= 0)
+        (void)::dup2(nowhere, socket);
+    if (nowhere >= 0)
+        (void)::close(nowhere);
 }
 
 // Called by libpq in the middle of its work: it only notes.
@@ -68,6 +81,8 @@ void wire::close(std::string_view reason) noexcept {
 }
 
 void wire::throw_not_open() const {
+    if (forked_since(process_))
+        throw usage_error("this connection belongs to the process that opened it: open one of your own after fork");
     throw connection_lost("this connection was lost earlier" +
                           (lost_reason_.empty() ? std::string() : " (" + lost_reason_ + ")") +
                           ": take another from the pool, or open a new one");

@@ -16,6 +16,7 @@
 #include <tenon/core/observer.hpp>
 
 #include "canceller.hpp"
+#include "process.hpp"
 #include "waiting.hpp"
 
 namespace tenon::detail {
@@ -36,9 +37,11 @@ public:
     ~wire();
 
     [[nodiscard]] PGconn* raw() const noexcept { return connection_; }
-    [[nodiscard]] bool is_open() const noexcept { return !lost_ && PQstatus(connection_) == CONNECTION_OK; }
+    [[nodiscard]] bool is_open() const noexcept {
+        return !lost_ && PQstatus(connection_) == CONNECTION_OK && !forked_since(process_);
+    }
     [[nodiscard]] bool is_lost() const noexcept { return lost_; }
-    /// Throws connection_lost with the reason.
+    /// Throws connection_lost with the reason; usage_error in a child of the process that opened it.
     void require_open() const {
         if (!is_open())
             throw_not_open();
@@ -84,9 +87,11 @@ public:
 
 private:
     static void hear(void* self, const PGresult* notice);
+    void say_nothing() noexcept;
     [[noreturn]] void throw_not_open() const;
 
     PGconn* connection_;
+    unsigned process_ = process_generation();
     waiter* by_ = &blocking();
     std::chrono::milliseconds response_timeout_;
     canceller cancels_{};
