@@ -62,7 +62,7 @@ void pipeline_guest::drain(const statement_context* commit, pg_result_ptr* commi
             each.answer->take(rows);
     }
     if (commit != nullptr && !refused.answer) {
-        *committed = by.answer(*commit);
+        *committed = session_.take_commit(by);
         session_.tell_statement(*commit, commit_sent_at_, 0, nullptr);
         if (PQresultStatus(committed->get()) == PGRES_FATAL_ERROR)
             refused = {std::move(*committed), *commit};
@@ -101,12 +101,8 @@ void pipeline_guest::finish(bool commit) {
     pg_result_ptr committed;
     try {
         const leaves in_any_case{*this};
-        (void)session_.line().take_standby_skipped();
-        exchange_->note_commit();
         commit_sent_at_ = session_.now_if_told();
-        exchange_->send(commit_context, [](PGconn* on) {
-            return PQsendQueryParams(on, "commit", 0, nullptr, nullptr, nullptr, nullptr, 0);
-        });
+        session_.send_commit(*exchange_);
         drain(&commit_context, &committed);
     } catch (const connection_lost& lost) {
         session_.fail_unknown(lost);

@@ -42,8 +42,10 @@ session::preface session::send_preface(exchange& by) {
         transaction_.note_begin_sent();
         transaction_.note_fence_sent();
     }
-    for (const std::string& sql : transaction_.owed())
+    for (const std::string& sql : transaction_.owed()) {
         by.send(context, [&](PGconn* on) { return send_text(on, sql.c_str()); });
+        sent.undoes = sent.undoes || sql.starts_with("rollback");
+    }
     sent.owed = transaction_.owed().size();
     transaction_.note_owed_sent();
     return sent;
@@ -72,6 +74,8 @@ session::refusal session::take_preface(exchange& by, const preface& sent) {
     for (std::size_t i = 0; i < sent.owed; ++i)
         if (refusal refused = take({.sql = "savepoint", .operation = "savepoint"}); refused.answer)
             return refused;
+    if (sent.undoes)
+        transaction_.forget_failure();
     return {};
 }
 

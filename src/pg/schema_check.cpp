@@ -41,10 +41,11 @@ std::string mismatch(const record_shape& record, const column_shape& column, std
 const std::vector<oid>& schema_check::record(session& on, const record_shape& record) {
     if (const auto known = records_.find(&record); known != records_.end())
         return known->second;
-    const auto rows = on.query_text("select a.attname, a.atttypid from pg_catalog.pg_attribute a"
-                                    " where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
-                                    " and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped",
-                                    quoted_for_regclass(record.table).c_str());
+    const auto rows =
+        on.query_text("select a.attname, a.atttypid from pg_catalog.pg_attribute a"
+                      " where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
+                      " and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped",
+                      quoted_for_regclass(record.table).c_str());
     const int found = PQntuples(rows.get());
     if (found == 0)
         throw schema_mismatch(

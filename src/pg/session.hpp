@@ -145,6 +145,7 @@ public:
         const prelude* fence = nullptr;
         bool fence_prepared = false;
         std::size_t owed = 0;
+        bool undoes = false; // a savepoint is rolled back to: what had failed since has not
     };
     /// In pipeline mode.
     [[nodiscard]] preface send_preface(exchange& by);
@@ -186,6 +187,11 @@ public:
         return options_.observer ? clock::now() : clock::time_point{};
     }
 
+    /// Sends COMMIT behind what else was sent, in pipeline mode; with what makes sure that it is heard of when its wait
+    /// for the synchronous standby is cut short.
+    void send_commit(exchange& by);
+    /// Its answer, or that of what goes with it when it was refused.
+    [[nodiscard]] pg_result_ptr take_commit(exchange& by);
     /// COMMIT travels at the end of a guest's exchange: what its answer means. Throws unless it is committed for sure.
     void conclude_commit(const PGresult* answer);
     [[noreturn]] void fail_unknown(const connection_lost& lost);
@@ -213,7 +219,7 @@ private:
     [[nodiscard]] std::string transaction_began();
     [[nodiscard]] bool send_fence(exchange& by, const prelude& fence);
     [[nodiscard]] refusal take_fence(exchange& by, const prelude& fence, bool prepared_now);
-    pg_result_ptr send_commit();
+    pg_result_ptr commit_answer();
     [[noreturn]] void refuse_commit(const transaction_state::failure& why, const prelude* fence);
     void rollback(clock::time_point until) noexcept;
     void end_transaction() noexcept;
@@ -229,6 +235,10 @@ private:
     guest_seat seat_{};
     bool raw_use_ = false; // since it was lent: something may have been set that outlives the transaction
     bool fence_prepared_ = false;
+    // A server that sends no warnings (client_min_messages = error) would not say what COMMIT did not wait for. Asked
+    // by the first COMMIT; raw SQL may have changed it.
+    enum class warnings { unknown, sent, muted } warnings_ = warnings::unknown;
+    [[nodiscard]] bool has_to_unmute() const noexcept { return raw_use_ || warnings_ != warnings::sent; }
     unsigned own_begins_ = 0; // and commits, among the wire's tags
 };
 

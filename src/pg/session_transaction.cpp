@@ -17,6 +17,12 @@ using namespace std::chrono_literals;
 
 constexpr auto rollback_patience = 5s; // a server that cannot even roll back is given up
 
+constexpr statement_context commit_context{.sql = "commit", .operation = "commit"};
+
+// Until the transaction's end; the wait for the standby is before that.
+constexpr const char* unmute = "select pg_catalog.current_setting('client_min_messages'),"
+                               " pg_catalog.set_config('client_min_messages', 'warning', true)";
+
 int send_text(PGconn* on, const char* sql) {
     return PQsendQueryParams(on, sql, 0, nullptr, nullptr, nullptr, nullptr, 0);
 }
@@ -76,7 +82,7 @@ void session::commit() {
     wire_.require_open();
     pg_result_ptr answer;
     try {
-        answer = send_commit();
+        answer = commit_answer();
     } catch (const connection_lost& lost) {
         fail_unknown(lost);
     } catch (const error&) {
@@ -90,29 +96,47 @@ void session::commit() {
     conclude_commit(answer.get());
 }
 
-pg_result_ptr session::send_commit() {
-    constexpr statement_context context{.sql = "commit", .operation = "commit"};
+void session::send_commit(exchange& by) {
     (void)wire_.take_standby_skipped();
-    exchange by(wire_, {}); // COMMIT is not cut short
     by.note_commit();
+    if (has_to_unmute())
+        by.send(commit_context, [](PGconn* on) { return send_text(on, unmute); });
+    by.send(commit_context, [](PGconn* on) { return send_text(on, "commit"); });
+}
+
+pg_result_ptr session::take_commit(exchange& by) {
+    if (has_to_unmute()) {
+        pg_result_ptr setting = by.answer(commit_context);
+        if (PQresultStatus(setting.get()) != PGRES_TUPLES_OK)
+            return setting;
+        if (!raw_use_)
+            warnings_ = std::string_view(PQgetvalue(setting.get(), 0, 0)) == "error" ? warnings::muted : warnings::sent;
+    }
+    return by.answer(commit_context);
+}
+
+pg_result_ptr session::commit_answer() {
+    exchange by(wire_, {}); // COMMIT is not cut short
     // SQL may have ended the transaction and begun another, which has passed no fence: it does so now.
     const prelude* const fence = transaction_.saw_raw_sql() ? transaction_.fence() : nullptr;
-    if (fence == nullptr && !transaction_.preface_due()) {
-        by.send(context, [](PGconn* on) { return PQsendQuery(on, "commit"); });
-        return taken(by, context);
+    if (fence == nullptr && !transaction_.preface_due() && !has_to_unmute()) {
+        (void)wire_.take_standby_skipped();
+        by.note_commit();
+        by.send(commit_context, [](PGconn* on) { return PQsendQuery(on, "commit"); });
+        return taken(by, commit_context);
     }
-    by.enter_pipeline(context);
+    by.enter_pipeline(commit_context);
     const preface first = send_preface(by);
     const bool prepares = fence != nullptr && send_fence(by, *fence);
-    by.send(context, [](PGconn* on) { return send_text(on, "commit"); });
-    by.sync(context);
+    send_commit(by);
+    by.sync(commit_context);
     refusal refused = take_preface(by, first);
     if (!refused.answer && fence != nullptr)
         refused = take_fence(by, *fence, prepares);
-    pg_result_ptr answer = refused.answer ? nullptr : by.answer(context);
-    by.leave_pipeline(context);
+    pg_result_ptr answer = refused.answer ? nullptr : take_commit(by);
+    by.leave_pipeline(commit_context);
     throw_refused(refused, by);
-    require_success(answer.get(), context, by);
+    require_success(answer.get(), commit_context, by);
     return answer;
 }
 

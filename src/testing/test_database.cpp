@@ -73,7 +73,7 @@ void drop_database(admin_session& session, const std::string& database) {
 }
 
 bool is_ephemeral(admin_session& session) {
-    return session.query("SELECT current_setting('tenon.ephemeral', true)") == "on";
+    return session.query("SELECT pg_catalog.current_setting('tenon.ephemeral', true)") == "on";
 }
 
 // A finished template is marked by datistemplate, which is set last.
