@@ -24,7 +24,7 @@ exchange::~exchange() {
 }
 
 void exchange::settle() {
-    wire_.settle();
+    wire_.settle_and_drain();
     wire_.require_open();
     lent_ = wire_.is_lent();
     wire_.take_back(); // until its end
@@ -102,7 +102,7 @@ void exchange::time_out(const statement_context& context) {
     const auto now = clock::now();
     until_known_ = false;
     if (cancelled_ && now < grace_until_) {
-        (void)wire_.cancels().start(wire_.raw(), wire_.by());
+        wire_.request_cancel();
         return;
     }
     if (cancelled_)
@@ -113,7 +113,7 @@ void exchange::time_out(const statement_context& context) {
     if (!missed && !commits_ && wire_.response_timeout().count() == 0)
         return;    // the deadline has moved
     if (!commits_) // what is given up shall not run on
-        (void)wire_.cancels().start(wire_.raw(), wire_.by());
+        wire_.request_cancel();
     fail(context, missed ? std::string("not done in the time that was left for it")
                          : "no answer within " + std::to_string(wire_.response_timeout().count()) +
                                " ms (response_timeout), so it was given up");
@@ -125,7 +125,7 @@ void exchange::cancel() noexcept {
     cancelled_ = true;
     grace_until_ = after(cancel_grace);
     until_known_ = false;
-    (void)wire_.cancels().start(wire_.raw(), wire_.by());
+    wire_.request_cancel();
 }
 
 void exchange::flush_on(const statement_context& context) {

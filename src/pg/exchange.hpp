@@ -32,7 +32,7 @@ public:
 
     /// Throws connection_lost when the wire is, or cannot be settled.
     exchange(wire& on, const time_limit& limit) : wire_(on), limit_(limit) {
-        if (on.cancels().pending() || on.is_lent())
+        if (!on.is_settled() || on.is_lent())
             settle();
     }
     exchange(const exchange&) = delete;

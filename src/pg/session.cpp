@@ -60,7 +60,7 @@ session::session(const std::string& conninfo, const connection_options& options,
     : options_(options),
       opened_at_(clock::now()),
       pool_(pool),
-      wire_(dialled(conninfo, options, pool_, wanted, stop), options.response_timeout),
+      wire_(dialled(conninfo, options, pool_, wanted, stop), options.response_timeout, options.statement_cache == 0),
       statements_(options.statement_cache) {}
 
 session::~session() {
@@ -80,7 +80,7 @@ void session::end_lease(pool_options::reset reset) noexcept {
     const auto until = clock::now() + giving_back;
     if (transaction_.is_open() || seat_.is_taken() || wire_.is_lent() || wire_.status() != PQTRANS_IDLE)
         rollback(until);
-    wire_.settle(until);
+    wire_.settle_and_drain(until);
     const bool raw_use = std::exchange(raw_use_, false);
     if (!is_open())
         return;
@@ -136,7 +136,7 @@ void session::finish_foreign(const time_limit& limit) {
 
 PGconn* session::lend_raw() {
     take_over();
-    wire_.settle();
+    wire_.settle_and_drain();
     wire_.require_open();
     raw_use_ = true;
     transaction_.note_raw_sql();

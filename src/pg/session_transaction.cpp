@@ -78,7 +78,7 @@ void session::commit() {
         rollback();
         refuse_commit(why, fence);
     }
-    wire_.settle(); // from here on a loss leaves the outcome unknown
+    wire_.settle_and_drain(); // from here on a loss leaves the outcome unknown
     wire_.require_open();
     pg_result_ptr answer;
     try {

@@ -22,8 +22,8 @@ constexpr auto settling_patience = 1s;
 
 } // namespace
 
-wire::wire(PGconn* opened, std::chrono::milliseconds response_timeout) noexcept
-    : connection_(opened), response_timeout_(response_timeout) {
+wire::wire(PGconn* opened, std::chrono::milliseconds response_timeout, bool pooled) noexcept
+    : connection_(opened), response_timeout_(response_timeout), pooled_(pooled) {
     PQsetNoticeReceiver(connection_, hear, this);
 }
 
@@ -112,6 +112,32 @@ bool wire::seems_alive() noexcept {
 void wire::settle(clock::time_point until) noexcept {
     if (cancels_.pending() && !cancels_.settle(*by_, std::min(until, after(settling_patience))))
         lose("a request to cancel its statement was not settled within a second");
+}
+
+void wire::request_cancel() noexcept {
+    drain_due_ = pooled_;
+    (void)cancels_.start(connection_, *by_);
+}
+
+void wire::settle_and_drain(clock::time_point until) noexcept {
+    settle(until);
+    if (std::exchange(drain_due_, false) && is_open())
+        drain(std::min(until, after(settling_patience)));
+}
+
+void wire::drain(clock::time_point until) noexcept {
+    bool answered = PQsendQuery(connection_, "") == 1;
+    while (answered) {
+        if (PQflush(connection_) > 0 || PQisBusy(connection_) == 1) {
+            answered = by_->wait(PQsocket(connection_), POLLIN | (PQflush(connection_) > 0 ? POLLOUT : 0), until) ==
+                           wait_outcome::ready &&
+                       PQconsumeInput(connection_) == 1;
+            continue;
+        }
+        if (const pg_result_ptr next(PQgetResult(connection_)); !next) // it may have been ended: that is what it is for
+            return;
+    }
+    lose("a pooler did not answer behind a cancellation");
 }
 
 const wire::farewell& wire::read_farewell() noexcept {

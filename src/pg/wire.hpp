@@ -30,8 +30,9 @@ class wire {
 public:
     using clock = waiter::clock;
 
-    /// Owns `opened`, which is non-blocking. `response_timeout` as in connection_options.
-    wire(PGconn* opened, std::chrono::milliseconds response_timeout) noexcept;
+    /// Owns `opened`, which is non-blocking. `response_timeout` as in connection_options; `pooled` where a pooler may
+    /// hand each transaction another session.
+    wire(PGconn* opened, std::chrono::milliseconds response_timeout, bool pooled) noexcept;
     wire(const wire&) = delete;
     wire& operator=(const wire&) = delete;
     ~wire();
@@ -58,9 +59,14 @@ public:
 
     [[nodiscard]] waiter& by() const noexcept { return *by_; }
     [[nodiscard]] canceller& cancels() noexcept { return cancels_; }
+    /// Asks the server to end what runs, unless that was done already.
+    void request_cancel() noexcept;
     [[nodiscard]] std::chrono::milliseconds response_timeout() const noexcept { return response_timeout_; }
     /// Waits until no cancel request is pending; loses the wire when that takes more than a second.
     void settle(clock::time_point until = clock::time_point::max()) noexcept;
+    /// The same between two exchanges: behind a pooler an empty statement takes what may come in spite of it.
+    void settle_and_drain(clock::time_point until = clock::time_point::max()) noexcept;
+    [[nodiscard]] bool is_settled() const noexcept { return !cancels_.pending() && !drain_due_; }
 
     /// What the server said before it hung up, read to its end; empty when it said nothing.
     struct farewell {
@@ -88,6 +94,7 @@ public:
 private:
     static void hear(void* self, const PGresult* notice);
     void say_nothing() noexcept;
+    void drain(clock::time_point until) noexcept;
     [[noreturn]] void throw_not_open() const;
 
     PGconn* connection_;
@@ -95,6 +102,8 @@ private:
     waiter* by_ = &blocking();
     std::chrono::milliseconds response_timeout_;
     canceller cancels_{};
+    bool pooled_;
+    bool drain_due_ = false;
     bool lost_ = false;
     bool lent_ = false;
     bool standby_skipped_ = false;
