@@ -46,10 +46,15 @@ public:
 
 private:
     void repeat(exchange& by, auto call) {
-        for (int queued = 0; queued == 0;) {
-            by.send(context_, [&](PGconn* on) { return (queued = call(on)) < 0 ? 0 : 1; });
-            if (queued == 0)
-                by.flush(context_);
+        for (;;) {
+            int queued = 0;
+            by.send(context_, [&](PGconn* on) {
+                queued = call(on);
+                return queued < 0 ? 0 : 1;
+            });
+            if (queued != 0)
+                return;
+            by.flush(context_);
         }
     }
 
