@@ -4,17 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
+#include <array>
 #include <charconv>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <tenon/core/error.hpp>
 #include <tenon/core/sqlstate.hpp>
+#include <tenon/pg/detail/conninfo.hpp>
 
 #include "server_error.hpp"
 #include "waiting.hpp"
@@ -26,17 +26,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::string_view unreadable =
-    "the connection string cannot be read (it is not shown, as it may hold a password): write "
-    "postgresql://user:password@host:port/database with special characters percent-encoded, or key='value' pairs";
-
 struct free_options {
     void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
 };
 
-bool is_connection_string(const std::string& text) {
-    return text.starts_with("postgresql://") || text.starts_with("postgres://") || text.find('=') != std::string::npos;
-}
 
 // "FATAL:  28P01: password authentication failed ...", as PQERRORS_VERBOSE writes it, whatever the language.
 std::string take_sqlstate(std::string& message) {
@@ -69,7 +62,7 @@ std::string_view remedy(std::string_view state) {
     error_properties properties{.sqlstate = take_sqlstate(message)};
     if (const auto location = message.find("\nLOCATION:"); location != std::string::npos)
         message.resize(location);
-    message = "cannot connect: " + one_line(message);
+    message = "cannot connect: " + one_line(without_option_values(std::move(message), connection));
     message += remedy(properties.sqlstate);
     throw connection_failed(message, std::move(properties));
 }
@@ -93,23 +86,14 @@ bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock
 }
 
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout) {
+    if (!is_readable_conninfo(conninfo))
+        throw connection_failed(std::string(unreadable_conninfo));
     if (!is_connection_string(conninfo))
         return timeout; // a bare database name
-    char* reason = nullptr;
-    const std::unique_ptr<PQconninfoOption, free_options> options(PQconninfoParse(conninfo.c_str(), &reason));
-    PQfreemem(reason); // quotes the string
-    if (!options)
-        throw connection_failed(std::string(unreadable));
-    // An unescaped '@' or '/' in a password ends up in host or port, and libpq would quote those.
-    for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::unique_ptr<PQconninfoOption, free_options> options(PQconninfoParse(conninfo.c_str(), nullptr));
+    for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
         const std::string_view keyword = option->keyword;
         const std::string_view value = option->val != nullptr ? option->val : "";
-        const bool bad_host = keyword == "host" && value.find('@') != std::string_view::npos && !value.starts_with('@');
-        const bool bad_port = keyword == "port" && !std::ranges::all_of(value, [](unsigned char c) {
-                                  return std::isdigit(c) != 0 || c == ',';
-                              });
-        if (bad_host || bad_port)
-            throw connection_failed(std::string(unreadable));
         if (int seconds = 0; keyword == "connect_timeout" && !value.empty() &&
                              std::from_chars(value.data(), value.data() + value.size(), seconds).ec == std::errc{} &&
                              seconds > 0)

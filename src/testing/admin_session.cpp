@@ -1,7 +1,10 @@
 #include "admin_session.hpp"
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
 
+#include <tenon/pg/detail/conninfo.hpp>
 #include <tenon/testing/cluster.hpp>
 
 namespace tenon::testing {
@@ -14,16 +17,19 @@ std::string trimmed(const char* message) {
     return text;
 }
 
-// A keyword string from the options set in `url`, less those named `left_out`.
-std::string rebuild(const std::string& url, std::string_view left_out, std::string result) {
-    char* message = nullptr;
-    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{PQconninfoParse(url.c_str(), &message),
+// Not by libpq's message: it quotes the string, which may hold a password.
+void require_readable(const std::string& url, bool is_readable) {
+    if (!is_readable || !detail::is_readable_conninfo(url))
+        throw cluster_error{"test server: " + std::string{detail::unreadable_conninfo}};
+}
+
+// A keyword string from the options set in `url`, less those named in `left_out`.
+std::string rebuild(const std::string& url, std::initializer_list<std::string_view> left_out, std::string result) {
+    const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{PQconninfoParse(url.c_str(), nullptr),
                                                                                  PQconninfoFree};
-    const std::unique_ptr<char, void (*)(void*)> owned{message, PQfreemem};
-    if (!options)
-        throw cluster_error{"the test server's connection string cannot be read: " + trimmed(message)};
+    require_readable(url, options != nullptr);
     for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-        if (option->val == nullptr || option->keyword == left_out)
+        if (option->val == nullptr || std::ranges::find(left_out, option->keyword) != left_out.end())
             continue;
         if (!result.empty())
             result += ' ';
@@ -55,20 +61,23 @@ std::string percent_encode(std::string_view text) {
 }
 
 std::string with_database(const std::string& url, const std::string& database) {
-    return rebuild(url, "dbname", "dbname='" + database + "'");
+    return rebuild(url, {"dbname"}, "dbname='" + database + "'");
 }
 
 std::string without_password(const std::string& url) {
-    return rebuild(url, "password", "");
+    return rebuild(url, {"password", "sslpassword"}, "");
 }
 
 admin_session::admin_session(const std::string& url) {
+    require_readable(url, true);
     // What the URL says about the timeout comes later and so wins.
     const std::array<const char*, 3> keywords{"connect_timeout", "dbname", nullptr};
     const std::array<const char*, 3> values{"30", url.c_str(), nullptr};
     connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 1));
     if (PQstatus(connection_.get()) != CONNECTION_OK)
-        throw cluster_error{"cannot connect to the test server: " + trimmed(PQerrorMessage(connection_.get()))};
+        throw cluster_error{
+            "cannot connect to the test server: " +
+            trimmed(detail::without_option_values(PQerrorMessage(connection_.get()), connection_.get()).c_str())};
     PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
 }
 

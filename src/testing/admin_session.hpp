@@ -18,12 +18,12 @@ namespace tenon::testing {
 /// read it.
 [[nodiscard]] std::string with_database(const std::string& url, const std::string& database);
 
-/// `url` without its password, to be shown.
+/// `url` without its passwords, to be shown.
 [[nodiscard]] std::string without_password(const std::string& url);
 
 class admin_session {
 public:
-    /// Throws: cluster_error when there is no connection.
+    /// Throws: cluster_error when there is no connection; its message holds no password.
     explicit admin_session(const std::string& url);
 
     /// The first value of the answer; empty for NULL or no row. Throws: cluster_error when the server refuses.

@@ -10,6 +10,7 @@
 
 #include <libpq-fe.h>
 
+#include <tenon/pg/detail/conninfo.hpp>
 #include <tenon/testing/cluster.hpp>
 
 namespace tenon::testing {
@@ -76,9 +77,8 @@ std::vector<address> tcp_addresses(const std::string& host, const std::string& p
 connection_settings parse(const std::string& conninfo) {
     const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options{
         PQconninfoParse(conninfo.c_str(), nullptr), PQconninfoFree};
-    if (!options)
-        throw cluster_error{"a gate needs a connection string as libpq reads it: postgresql://user@host:port/database "
-                            "with special characters percent-encoded, or key='value' pairs"};
+    if (!options || !detail::is_readable_conninfo(conninfo))
+        throw cluster_error{"gate: " + std::string{detail::unreadable_conninfo}};
     return settings_of(options.get());
 }
 

@@ -53,7 +53,9 @@ class connection {
 public:
     /// Opens a session: "postgresql://host/database", or "host=... dbname=...", as libpq reads them
     /// (manual, section 34.1.1). TCP keepalives and `tcp_user_timeout` are on unless it sets them.
-    /// Throws connection_failed; its message holds no password.
+    /// What has neither a scheme nor an equals sign is a database's name, and is refused unless it looks like one.
+    /// Throws connection_failed; its message holds no password, also where the string is none, and no value of the
+    /// string's options but host, port, user, database, times and files.
     explicit connection(std::string_view conninfo, const connection_options& options = {});
 
     connection(connection&&) noexcept;

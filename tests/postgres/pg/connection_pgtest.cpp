@@ -7,6 +7,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include "postgres/testing/environment_variable.hpp"
 #include "support/database_fixture.hpp"
 
 using namespace tenon;
@@ -142,4 +143,37 @@ TEST_CASE("a connection can be moved, and a moved-from one says so") {
     CHECK(taken.is_open());
     CHECK_FALSE(t.db.is_open()); // NOLINT(bugprone-use-after-move)
     CHECK_THROWS_AS(transaction(t.db), usage_error);
+}
+
+TEST_CASE("what a server says of a setting does not show the setting's value") {
+    const std::string url = testing::shared_cluster().url();
+    for (const char* options :
+         {"hunter2", "-c%20work_mem%3Dhunter2", "-chunter2%3Dhunter2", "--work_mem%3Dhunter2%20-c%20x.y%3Dz",
+          "-c%20search_path%3Da,hunter2%20-c%20work_mem%3Dhunter2", "-c%20work_mem%3Dhun%5C%20hunter2"}) {
+        INFO(options);
+        const std::string message = message_of<connection_failed>([&] { connection{url + "&options=" + options}; });
+        CHECK_THAT(message, ContainsSubstring("failed: FATAL") && ContainsSubstring("(not shown)") &&
+                                !ContainsSubstring("hunter2"));
+    }
+    CHECK_THAT(message_of<connection_failed>([&] { connection{url + "&options=-c%20work_mem%3Dhunter2"}; }),
+               ContainsSubstring("\"work_mem\": \"(not shown)\""));
+    CHECK_THAT(message_of<connection_failed>([&] { connection{url + "&user=app:hunter2"}; }),
+               ContainsSubstring("not shown") && !ContainsSubstring("hunter2"));
+}
+
+TEST_CASE("a bare database name reaches the server that the environment names, and nothing that looks otherwise does") {
+    const testing::cluster server;
+    const environment_variable host{"PGHOST", server.socket_directory().string()};
+    const environment_variable port{"PGPORT", std::to_string(server.port())};
+    const environment_variable user{"PGUSER", "postgres"};
+    CHECK(connection{"postgres"}.is_open());
+    CHECK_THAT(message_of<connection_failed>([] { connection{"nobody_made_this"}; }),
+               ContainsSubstring("nobody_made_this"));
+    for (const char* text : {" postgresql://app:hunter2@db/app", "\"postgresql://app:hunter2@db/app\"",
+                             "postgresql+psycopg://app:hunter2@db/app", "Postgres://app:hunter2@db/app",
+                             "postgresql://app:12/hunter2@127.0.0.1:1/app"}) {
+        INFO(text);
+        CHECK_THAT(message_of<connection_failed>([&] { connection{text}; }), !ContainsSubstring("hunter2"));
+        CHECK_THAT(server.log(), !ContainsSubstring("hunter2")); // nor was it sent there
+    }
 }

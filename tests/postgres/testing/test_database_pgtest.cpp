@@ -9,11 +9,19 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <tenon/testing/gate.hpp>
 
 #include "ask.hpp"
 #include "environment_variable.hpp"
 
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::MessageMatches;
 using tenon::testing::cluster;
+using tenon::testing::cluster_error;
+using tenon::testing::gate;
 using tenon::testing::shared_cluster;
 using tenon::testing::test_database;
 using tenon::tests::ask;
@@ -133,6 +141,22 @@ TEST_CASE("a database that is told to be kept stays") {
         name = database.name();
     }
     CHECK(exists(name));
+}
+
+TEST_CASE("a named server's connection string is in no message") {
+    for (const char* text :
+         {" postgresql://app:hunter2@db/app", "\"postgresql://app:hunter2@db/app\"", "Postgres://app:hunter2@db/app",
+          "postgresql://app:12/hunter2@127.0.0.1:1/app", "host=127.0.0.1 port=1 password='hunter2", "hunter2",
+          "host=127.0.0.1 port=1 password=hunter2 sslmode=hunter2", "postgresql://app:hun%zzter2@db/app"}) {
+        INFO(text);
+        const environment_variable named{"TENON_TEST_URL", text};
+        CHECK_THROWS_MATCHES(test_database{}, cluster_error, MessageMatches(!ContainsSubstring("hunter2")));
+        try { // some are enough to know the server's address
+            const gate door{text};
+        } catch (const cluster_error& refused) {
+            CHECK_THAT(refused.what(), !ContainsSubstring("hunter2"));
+        }
+    }
 }
 
 TEST_CASE("on a named server a failed test's database is kept, and a passed one's is not") {
