@@ -30,7 +30,6 @@ struct free_options {
     void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
 };
 
-
 // "FATAL:  28P01: password authentication failed ...", as PQERRORS_VERBOSE writes it, whatever the language.
 std::string take_sqlstate(std::string& message) {
     const auto is_code = [](std::string_view text) {
@@ -79,10 +78,6 @@ void finish::operator()(PGconn* connection) const noexcept {
         ::close(nowhere);
     }
     PQfinish(connection);
-}
-
-bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline) {
-    return blocking().wait(PQsocket(connection), events, deadline) == wait_outcome::ready;
 }
 
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout) {

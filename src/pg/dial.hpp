@@ -51,8 +51,4 @@ struct dial_options {
 /// string's own connect_timeout where it has one, else `timeout`.
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout);
 
-/// Waits until the socket of `connection` is ready for `events` (poll's) or the deadline has passed.
-/// Returns false when it has.
-[[nodiscard]] bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline);
-
 } // namespace tenon::detail

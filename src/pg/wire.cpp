@@ -1,8 +1,6 @@
 #include "wire.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <exception>
 #include <utility>
@@ -23,24 +21,11 @@ constexpr auto settling_patience = 1s;
 } // namespace
 
 wire::wire(PGconn* opened, std::chrono::milliseconds response_timeout, bool pooled) noexcept
-    : connection_(opened), response_timeout_(response_timeout), pooled_(pooled) {
+    : owned_(opened), connection_(opened), response_timeout_(response_timeout), pooled_(pooled) {
     PQsetNoticeReceiver(connection_, hear, this);
 }
 
-wire::~wire() {
-    if (forked_since(process_)) // the session is the parent's: nothing may be said to its server
-        say_nothing();
-    PQfinish(connection_);
-}
-
-void wire::say_nothing() noexcept {
-    const int socket = PQsocket(connection_);
-    const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (socket >= 0 && nowhere >= 0)
-        (void)::dup2(nowhere, socket);
-    if (nowhere >= 0)
-        (void)::close(nowhere);
-}
+wire::~wire() = default;
 
 // Called by libpq in the middle of its work: it only notes.
 void wire::hear(void* self, const PGresult* notice) {
@@ -81,7 +66,7 @@ void wire::close(std::string_view reason) noexcept {
 }
 
 void wire::throw_not_open() const {
-    if (forked_since(process_))
+    if (forked_since(owned_.get_deleter().opened_in))
         throw usage_error("this connection belongs to the process that opened it: open one of your own after fork");
     throw connection_lost("this connection was lost earlier" +
                           (lost_reason_.empty() ? std::string() : " (" + lost_reason_ + ")") +

@@ -16,6 +16,7 @@
 #include <tenon/core/observer.hpp>
 
 #include "canceller.hpp"
+#include "dial.hpp"
 #include "process.hpp"
 #include "waiting.hpp"
 
@@ -39,7 +40,7 @@ public:
 
     [[nodiscard]] PGconn* raw() const noexcept { return connection_; }
     [[nodiscard]] bool is_open() const noexcept {
-        return !lost_ && PQstatus(connection_) == CONNECTION_OK && !forked_since(process_);
+        return !lost_ && PQstatus(connection_) == CONNECTION_OK && !forked_since(owned_.get_deleter().opened_in);
     }
     [[nodiscard]] bool is_lost() const noexcept { return lost_; }
     /// Throws connection_lost with the reason; usage_error in a child of the process that opened it.
@@ -93,12 +94,11 @@ public:
 
 private:
     static void hear(void* self, const PGresult* notice);
-    void say_nothing() noexcept;
     void drain(clock::time_point until) noexcept;
     [[noreturn]] void throw_not_open() const;
 
-    PGconn* connection_;
-    unsigned process_ = process_generation();
+    connection_ptr owned_;
+    PGconn* connection_; // the same
     waiter* by_ = &blocking();
     std::chrono::milliseconds response_timeout_;
     canceller cancels_{};
