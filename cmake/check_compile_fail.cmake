@@ -1,7 +1,35 @@
 # A misuse does not compile, with the sentence it is meant to have. Compiles SOURCE and matches the compiler's
 # first error line with the file's own `// expect: <regex>` (or `// expect-clang:` for clang alone). A file
-# without such a line is a control: it must compile.
+# without such a line is a control: it must compile. DONE is a file that remembers what has passed.
 cmake_minimum_required(VERSION 3.25)
+
+# A compiler says the same every time: what has passed is not repeated until something changes that it reads. All
+# headers but user.hpp are in the precompiled one; where there is none (clang), nothing is remembered.
+file(READ "${FLAGS}" flags)
+string(REGEX MATCH "-include\n([^\n]+)" precompiled "${flags}")
+set(precompiled "${CMAKE_MATCH_1}.gch")
+set(inputs "")
+if(EXISTS "${precompiled}")
+    cmake_path(REPLACE_FILENAME SOURCE user.hpp OUTPUT_VARIABLE records)
+    set(inputs "${COMPILER}\n${flags}")
+    foreach(file IN ITEMS "${SOURCE}" "${records}" "${CMAKE_CURRENT_LIST_FILE}")
+        file(READ "${file}" text)
+        string(APPEND inputs "${text}")
+    endforeach()
+    foreach(file IN ITEMS "${COMPILER}" "${precompiled}")
+        file(SIZE "${file}" size)
+        file(TIMESTAMP "${file}" changed "%s" UTC)
+        string(APPEND inputs "${size} ${changed}\n")
+    endforeach()
+    if(EXISTS "${DONE}")
+        file(READ "${DONE}" done)
+        if(done STREQUAL inputs)
+            message(STATUS "unchanged since it passed")
+            return()
+        endif()
+    endif()
+    file(REMOVE "${DONE}")
+endif()
 
 file(STRINGS "${SOURCE}" expectation REGEX "^// expect: ")
 if(COMPILER_ID MATCHES "Clang")
@@ -25,4 +53,7 @@ elseif(status EQUAL 0)
     message(FATAL_ERROR "it compiles, and must fail with: ${expectation}")
 elseif(NOT first MATCHES "${expectation}")
     message(FATAL_ERROR "the first error must match\n  ${expectation}\nand is\n  ${first}\nof\n${output}")
+endif()
+if(inputs)
+    file(WRITE "${DONE}" "${inputs}")
 endif()

@@ -92,6 +92,10 @@ void candidacy::set_free() noexcept {
 }
 
 void candidacy::part() noexcept {
+    if (forked_since(process_)) { // a child's copy: the keeper, which holds on to this object, is not in this process
+        static_cast<void>(new worker(std::move(keeper_))); // NOLINT(cppcoreguidelines-owning-memory): nothing to join
+        return;
+    }
     resign();
     if (!keeper_.joinable())
         return;
@@ -112,7 +116,7 @@ bool candidacy::win(const std::stop_token& stop) {
             finished_ = true;
             return false;
         }
-    keeper_ = std::thread([self = shared_from_this()] { self->keep(); });
+    keeper_ = worker([self = shared_from_this()] { self->keep(); });
     return true;
 }
 
@@ -128,7 +132,7 @@ void candidacy::keep() noexcept {
     {
         const std::lock_guard lock(mutex_);
         finished_ = true;
-        changed_.notify_all();
+        blocking().unpark(ended_);
     }
     set_free();
     end_term();
@@ -410,12 +414,14 @@ void candidacy::end_term() noexcept {
 }
 
 void candidacy::request_leave(term_end cause) noexcept {
+    if (forked_since(process_)) // the parent's term goes on
+        return;
     leaving_.store(true, std::memory_order_release);
     {
         const std::lock_guard lock(mutex_);
         if (!wanted_end_) {
             wanted_end_ = cause;
-            drain_until_ = clock::now() + settings_.how.drain;
+            drain_until_ = after<clock>(settings_.how.drain);
         }
     }
     (void)over_.request_stop();
@@ -426,13 +432,18 @@ void candidacy::request_leave(term_end cause) noexcept {
 }
 
 void candidacy::resign() noexcept {
+    if (forked_since(process_))
+        return;
     request_leave(term_end::resigned);
     std::unique_lock lock(mutex_);
     if (keeper_.joinable() && keeper_.get_id() != std::this_thread::get_id()) // not by a callback of the stop token
-        changed_.wait(lock, [this] { return finished_; });
+        while (!finished_)                                                    // the lease bounds what the keeper does
+            (void)blocking().park(ended_, lock, waiter::clock::time_point::max());
 }
 
 void candidacy::enter() {
+    if (!held()) // in a child of the leader's process the mutex may be held for ever
+        throw_over();
     const std::lock_guard lock(mutex_);
     if (!held())
         throw_over();
@@ -440,6 +451,8 @@ void candidacy::enter() {
 }
 
 void candidacy::leave_section() noexcept {
+    if (forked_since(process_))
+        return;
     const std::lock_guard lock(mutex_);
     if (--under_way_ == 0 && wanted_end_)
         session_.wake();

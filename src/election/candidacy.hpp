@@ -1,12 +1,11 @@
 // One campaign and the term it may win: drives the candidate's machine with a session of its own.
 //
 // Until it is elected it runs on the campaigning thread, then on one of its own, the keeper. What other threads ask is
-// `held`, two atomic reads, and what they want is left behind a mutex and the keeper woken.
+// `held`, three atomic reads, and what they want is left behind a mutex and the keeper woken.
 #pragma once
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,7 +13,6 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <thread>
 
 #include <tenon/core/boot_clock.hpp>
 #include <tenon/core/observer.hpp>
@@ -24,6 +22,8 @@
 #include <tenon/pg/detail/prelude.hpp>
 
 #include "candidate_machine.hpp"
+#include "src/pg/process.hpp"
+#include "src/pg/waiting.hpp"
 
 namespace tenon::detail {
 
@@ -55,7 +55,7 @@ public:
     bool win(const std::stop_token& stop);
 
     [[nodiscard]] bool held() const noexcept {
-        return !leaving_.load(std::memory_order_acquire) && clock::now() < deadline();
+        return !leaving_.load(std::memory_order_acquire) && !forked_since(process_) && clock::now() < deadline();
     }
     [[nodiscard]] clock::time_point deadline() const noexcept {
         return clock::time_point(clock::duration(deadline_.load(std::memory_order_acquire)));
@@ -102,6 +102,7 @@ private:
     dedicated_session session_;
     candidate_machine machine_;
     const clock::time_point began_ = clock::now();
+    const unsigned process_ = process_generation(); // where the keeper is
     clock::time_point elected_at_{};
     std::string last_failure_;
     bool was_open_ = false;
@@ -116,8 +117,8 @@ private:
     std::stop_source over_;
 
     std::mutex mutex_;
-    std::condition_variable changed_;
-    int under_way_ = 0; // sections
+    parking_place ended_; // for who waits for the keeper's last step
+    int under_way_ = 0;   // sections
     std::optional<term_end> wanted_end_{};
     clock::time_point drain_until_ = clock::time_point::max();
     bool superseded_ = false;
@@ -125,7 +126,7 @@ private:
     std::atomic<bool> holds_election_{true};
 
     std::optional<std::stop_callback<std::function<void()>>> on_stop_{};
-    std::thread keeper_;
+    worker keeper_;
 };
 
 } // namespace tenon::detail

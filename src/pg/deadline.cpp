@@ -2,18 +2,18 @@
 
 #include <algorithm>
 
-#include "session.hpp"
 #include "session_access.hpp"
 
 namespace tenon {
 
 deadline::deadline(transaction& tx, std::chrono::milliseconds within)
-    : session_(session_access::of(tx)), outer_(session_.statement_deadline()) {
-    session_.set_statement_deadline(std::min(outer_, std::chrono::steady_clock::now() + within));
+    : transaction_(tx), outer_(session_access::of(tx).transaction().deadline()) {
+    session_access::of(tx).transaction().deadline(std::min(outer_, detail::after(within)));
 }
 
 deadline::~deadline() {
-    session_.set_statement_deadline(outer_);
+    if (transaction_.is_open()) // one of the transaction's has ended with it
+        session_access::of(transaction_).transaction().deadline(outer_);
 }
 
 } // namespace tenon

@@ -1,7 +1,6 @@
 #include <tenon/pg/detail/dedicated_session.hpp>
 
 #include <libpq-fe.h>
-#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -16,8 +15,10 @@
 #include <tenon/core/sqlstate.hpp>
 #include <tenon/pg/detail/conninfo.hpp>
 
+#include "ask.hpp"
 #include "dial.hpp"
 #include "server_error.hpp"
+#include "waiting.hpp"
 #include "wake.hpp"
 
 namespace tenon::detail {
@@ -25,16 +26,6 @@ namespace tenon::detail {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct finish {
-    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
-};
-
-struct clear {
-    void operator()(PGresult* answer) const noexcept { PQclear(answer); }
-};
-
-using answer_ptr = std::unique_ptr<PGresult, clear>;
 
 constexpr const char* pooler_advice =
     "a pooler stands between the election and its server: its session would be shared with others, and its lock with "
@@ -80,7 +71,7 @@ struct dedicated_session::state {
     detail::wake woken{};
     std::atomic<bool> abandoned{false};
     alarm timer{};
-    std::unique_ptr<PGconn, finish> connection{};
+    connection_ptr connection{};
     std::vector<std::string> payloads{};
     std::string last_words{};
 
@@ -115,9 +106,8 @@ struct dedicated_session::state {
         timer.set(until);
         std::array sockets{pollfd{connection ? PQsocket(connection.get()) : -1, events, 0},
                            pollfd{timer.descriptor(), POLLIN, 0}, pollfd{woken.descriptor(), POLLIN, 0}};
-        while (::poll(sockets.data(), sockets.size(), -1) < 0)
-            if (errno != EINTR)
-                throw std::system_error(errno, std::generic_category(), "poll");
+        if (blocking().wait(sockets, waiter::clock::time_point::max()) == wait_outcome::abandoned)
+            throw connection_lost("election: its sockets cannot be waited for");
         if (sockets[0].revents != 0)
             return ready::socket;
         if (sockets[2].revents != 0) {
@@ -137,38 +127,21 @@ struct dedicated_session::state {
     std::vector<row> ask(const char* sql, std::initializer_list<std::string_view> parameters, clock::time_point until) {
         if (!connection || abandoned)
             fail_lost(sql, "there is no session");
-        std::vector<std::string> texts(parameters.begin(), parameters.end());
+        const std::vector<std::string> texts(parameters.begin(), parameters.end());
         std::vector<const char*> values;
         values.reserve(texts.size());
         for (const std::string& text : texts)
             values.push_back(text.c_str());
-        if (PQsendQueryParams(connection.get(), sql, static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                              nullptr, 0) != 1)
-            fail_lost(sql, one_line(PQerrorMessage(connection.get())));
-        const auto wait_for = [&](short events) {
+        const answer_ptr answer = detail::ask(connection.get(), sql, values, [&](short events) {
+            if (!read_arrived())
+                fail_lost(sql, last_words);
             if (abandoned)
                 fail_lost(sql, "it was given up");
             if (poll_for(events, until) == ready::time)
                 fail_lost(sql, "no answer in time");
-        };
-        while (PQflush(connection.get()) == 1) {
-            wait_for(POLLIN | POLLOUT);
-            (void)PQconsumeInput(connection.get());
-        }
-        answer_ptr answer;
-        for (;;) {
-            while (PQisBusy(connection.get()) == 1) {
-                wait_for(POLLIN);
-                if (!read())
-                    fail_lost(sql, "the server hung up");
-            }
-            answer_ptr next(PQgetResult(connection.get()));
-            if (!next)
-                break;
-            answer = std::move(next);
-        }
-        if (!read_arrived() || PQstatus(connection.get()) != CONNECTION_OK)
-            fail_lost(sql, one_line(PQerrorMessage(connection.get())));
+        });
+        if (!read_arrived() || !answer || PQstatus(connection.get()) != CONNECTION_OK)
+            fail_lost(sql, last_words_of(connection.get(), answer.get()));
         if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK && PQresultStatus(answer.get()) != PGRES_COMMAND_OK)
             throw_server_error(answer.get(), {.sql = sql, .operation = "election"});
         std::vector<row> rows(static_cast<std::size_t>(PQntuples(answer.get())));
@@ -203,14 +176,15 @@ struct dedicated_session::state {
                                      // Not sooner by other means either: its client trusts the lease.
                                      " -c tcp_user_timeout=" + in_ms(how.lease);
         try {
-            connection.reset(dial(how.conninfo, {.timeout = how.connect_timeout,
-                                                 .wanted = host_role::primary,
-                                                 .stop = stop,
-                                                 .settings = {{"application_name", how.application_name},
-                                                              {"options", options_with(how.conninfo, settings)},
-                                                              {"tcp_user_timeout", in_ms(how.lease / 2)},
-                                                              {"keepalives_idle", "1"},
-                                                              {"keepalives_interval", "1"}}}));
+            connection =
+                connection_ptr(dial(how.conninfo, {.timeout = how.connect_timeout,
+                                                   .wanted = host_role::primary,
+                                                   .stop = stop,
+                                                   .settings = {{"application_name", how.application_name},
+                                                                {"options", options_with(how.conninfo, settings)},
+                                                                {"tcp_user_timeout", in_ms(how.lease / 2)},
+                                                                {"keepalives_idle", "1"},
+                                                                {"keepalives_interval", "1"}}}));
         } catch (const connection_failed& failure) {
             // PgBouncer's answer to settings that it cannot pass on.
             if (std::string_view(failure.what()).find("unsupported startup parameter") != std::string_view::npos)

@@ -1,22 +1,24 @@
 #include "dial.hpp"
 
-#include <poll.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
-#include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <tenon/core/error.hpp>
+#include <tenon/core/sqlstate.hpp>
 #include <tenon/pg/detail/conninfo.hpp>
 
 #include "server_error.hpp"
+#include "waiting.hpp"
+#include "wake.hpp"
 
 namespace tenon::detail {
 
@@ -26,10 +28,6 @@ using namespace std::chrono_literals;
 
 struct free_options {
     void operator()(PQconninfoOption* options) const noexcept { PQconninfoFree(options); }
-};
-
-struct finish {
-    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
 };
 
 // "FATAL:  28P01: password authentication failed ...", as PQERRORS_VERBOSE writes it, whatever the language.
@@ -70,24 +68,16 @@ std::string_view remedy(std::string_view state) {
 
 } // namespace
 
-bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline,
-                     const wake* woken) {
-    std::array sockets{pollfd{.fd = PQsocket(connection), .events = events, .revents = 0},
-                       pollfd{.fd = woken != nullptr ? woken->descriptor() : -1, .events = POLLIN, .revents = 0}};
-    for (;;) {
-        int timeout = -1;
-        if (deadline != std::chrono::steady_clock::time_point::max()) {
-            const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-            timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000));
-        }
-        const int ready = ::poll(sockets.data(), sockets.size(), timeout);
-        if (ready > 0)
-            return sockets[1].revents == 0;
-        if (ready == 0)
-            return false;
-        if (errno != EINTR)
-            throw std::system_error(errno, std::generic_category(), "poll");
+void finish::operator()(PGconn* connection) const noexcept {
+    const int socket = PQsocket(connection);
+    if (socket >= 0 && forked_since(opened_in)) {
+        // A socket that leads nowhere takes its place: what libpq and TLS say to end a session is lost.
+        const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (nowhere < 0 || ::dup2(nowhere, socket) < 0)
+            return; // left open, and the memory with it
+        ::close(nowhere);
     }
+    PQfinish(connection);
 }
 
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout) {
@@ -105,6 +95,11 @@ std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::ch
             timeout = std::chrono::seconds(seconds);
     }
     return timeout;
+}
+
+bool is_refusal(const error& failure) noexcept {
+    const std::string_view state = failure.sqlstate();
+    return state == "28P01" || state == "28000" || state == "3D000" || state == sqlstate::insufficient_privilege;
 }
 
 host_role role_of(PGconn* connection) noexcept {
@@ -167,8 +162,6 @@ constexpr const char* in_words(host_role role) {
     return role == host_role::primary ? "primary" : "replica";
 }
 
-using connection_ptr = std::unique_ptr<PGconn, finish>;
-
 // One host that is being dialled.
 struct attempt {
     connection_ptr connection;
@@ -230,7 +223,7 @@ PGconn* dial(const std::string& conninfo, const dial_options& how) {
         woken.emplace();
     const std::stop_callback on_stop(how.stop, [&woken] { woken->set(); }); // called only where it is possible
     using clock = std::chrono::steady_clock;
-    const auto deadline = clock::now() + timeout;
+    const auto deadline = after(timeout);
     const std::vector<address> hosts = hosts_of(conninfo);
     const std::size_t count = std::max<std::size_t>(hosts.size(), 1);
     std::vector<attempt> attempts;
@@ -263,11 +256,8 @@ PGconn* dial(const std::string& conninfo, const dial_options& how) {
         const bool failed = std::ranges::any_of(
             attempts, [](const attempt& one) { return PQstatus(one.connection.get()) == CONNECTION_BAD; });
         const auto until = failed ? clock::now() : begun < count ? std::min(next_start, deadline) : deadline;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now()).count();
-        if (::poll(sockets.data(), sockets.size(), static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000))) <
-                0 &&
-            errno != EINTR)
-            throw std::system_error(errno, std::generic_category(), "poll");
+        if (blocking().wait(sockets, until) == wait_outcome::abandoned)
+            throw connection_failed("cannot connect: its sockets cannot be waited for");
         if (sockets.back().revents != 0)
             throw connection_failed("cannot connect: it was stopped");
         for (std::size_t i = attempts.size(); i-- > 0;) {

@@ -4,16 +4,26 @@
 #include <libpq-fe.h>
 
 #include <chrono>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <tenon/core/error.hpp>
 #include <tenon/core/observer.hpp>
 
-#include "wake.hpp"
+#include "process.hpp"
 
 namespace tenon::detail {
+
+/// Ends a session: says farewell to the server. In a child of the process that opened it, whose session it is not,
+/// only the child's copy of the socket is closed.
+struct finish {
+    unsigned opened_in = process_generation();
+    void operator()(PGconn* connection) const noexcept;
+};
+using connection_ptr = std::unique_ptr<PGconn, finish>;
 
 struct dial_options {
     std::chrono::milliseconds timeout; ///< for all hosts; the connection string's own goes first
@@ -28,6 +38,9 @@ struct dial_options {
 /// Throws connection_failed, whose message holds no password.
 [[nodiscard]] PGconn* dial(const std::string& conninfo, const dial_options& how);
 
+/// The server refused password, role, database or privilege: no waiting mends that.
+[[nodiscard]] bool is_refusal(const error& failure) noexcept;
+
 /// True when the connection string names more than one host.
 [[nodiscard]] bool has_several_hosts(const std::string& conninfo);
 
@@ -37,10 +50,5 @@ struct dial_options {
 /// Throws connection_failed when the connection string cannot be read; its text is in no message. Returns the
 /// string's own connect_timeout where it has one, else `timeout`.
 std::chrono::milliseconds validate_conninfo(const std::string& conninfo, std::chrono::milliseconds timeout);
-
-/// Waits until the socket of `connection` is ready for `events` (poll's) or the deadline has passed.
-/// Returns false when it has, or when `woken` was set.
-[[nodiscard]] bool wait_for_socket(PGconn* connection, short events, std::chrono::steady_clock::time_point deadline,
-                                   const wake* woken = nullptr);
 
 } // namespace tenon::detail

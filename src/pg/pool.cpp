@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include <tenon/pg/query.hpp>
@@ -10,6 +9,7 @@
 #include "dial.hpp"
 #include "pool_core.hpp"
 #include "session.hpp"
+#include "waiting.hpp"
 
 namespace tenon {
 
@@ -63,24 +63,39 @@ pool::~pool() {
 
 namespace {
 
-constexpr auto lag_stays_known = std::chrono::milliseconds(500);
+using namespace std::chrono_literals;
+using detail::pool_core;
+
+constexpr auto lag_stays_known = 500ms;
+
+constexpr query<std::int64_t> current_position{
+    "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::bigint"};
+
+// The longest time for a question to the server, which nobody has set a limit for.
+transaction_options asked_until(detail::waiter::clock::time_point until) {
+    return {.read_only = true, .deadline = detail::time_for_an_answer(until)};
+}
 
 } // namespace
 
-wal_position pool::position() {
-    static constexpr query<std::int64_t> current{
-        "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::bigint"};
-    return transact({.read_only = true}, [](transaction& tx) { return wal_position{current.one(tx)}; });
+connection pool::lent(detail::pool_core& by, std::chrono::milliseconds timeout, caller where) {
+    return connection(
+        std::unique_ptr<detail::session, connection::closer>(by.lend(timeout, where), connection::closer{&by}));
 }
 
-std::chrono::milliseconds pool::measure_lag(connection& replica) {
+wal_position pool::position() {
+    return transact({.read_only = true}, [](transaction& tx) { return wal_position{current_position.one(tx)}; });
+}
+
+std::chrono::milliseconds pool::measure_lag(connection& replica, detail::pool_core& primary, caller where) {
     detail::lease_record& lease = replica.session_->lease;
     const auto now = std::chrono::steady_clock::now();
     if (lease.lag_known_at != std::chrono::steady_clock::time_point{} && now - lease.lag_known_at < lag_stays_known)
         return lease.lag;
     std::int64_t written = 0;
     try {
-        written = position().bytes;
+        connection one = lent(primary, primary.options().acquire_timeout, where);
+        written = one.transact(asked_until(now), [](transaction& tx) { return current_position.one(tx); });
     } catch (const error&) { // without a primary nothing is written, so nothing is late
         return std::chrono::milliseconds{0};
     }
@@ -90,7 +105,7 @@ std::chrono::milliseconds pool::measure_lag(connection& replica) {
         " operator(pg_catalog.>=) $1 then 0"
         " else coalesce((extract(epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-)"
         " pg_catalog.pg_last_xact_replay_timestamp()) operator(pg_catalog.*) 1000)::bigint, 9007199254740992) end"};
-    lease.lag = replica.transact({.read_only = true}, [&](transaction& tx) {
+    lease.lag = replica.transact(asked_until(now), [&](transaction& tx) {
         return std::chrono::milliseconds{std::max<std::int64_t>(behind.one(tx, written), 0)};
     });
     lease.lag_known_at = now;
@@ -100,45 +115,49 @@ std::chrono::milliseconds pool::measure_lag(connection& replica) {
 bool pool::has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait) {
     static constexpr query<bool, std::int64_t> replayed{
         "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0') operator(pg_catalog.>=) $1"};
-    const auto deadline = std::chrono::steady_clock::now() + wait;
-    for (auto pause = std::chrono::microseconds(200);; pause = std::min(2 * pause, std::chrono::microseconds(20'000))) {
-        if (replica.transact({.read_only = true}, [&](transaction& tx) { return replayed.one(tx, until.bytes); }))
+    const auto deadline = detail::after(wait);
+    for (auto pause = 200us;; pause = std::min(2 * pause, 20'000us)) {
+        if (replica.transact(asked_until(deadline), [&](transaction& tx) { return replayed.one(tx, until.bytes); }))
             return true;
-        if (std::chrono::steady_clock::now() + pause >= deadline)
+        const auto next = detail::after(pause);
+        if (next >= deadline)
             return false;
-        std::this_thread::sleep_for(pause);
+        detail::blocking().sleep(next);
     }
 }
 
 connection pool::acquire_read_only(const read_options& how, caller where) {
-    if (replicas_ != nullptr && replicas_->health().state != pool_health::condition::down) {
+    // Neither is taken from the pool again: it may end while this thread waits.
+    detail::pool_core& primary = *core_;
+    if (replicas_ == nullptr)
+        return lent(primary, primary.options().acquire_timeout, where);
+    detail::pool_core& replicas = *replicas_;
+    primary.require_own_process();
+    const pool_core::visit here(primary);
+    const pool_core::visit there(replicas);
+    if (replicas.health().state != pool_health::condition::down)
         try {
-            const auto patience = std::min(how.patience, core_->options().acquire_timeout);
-            connection replica(std::unique_ptr<detail::session, connection::closer>(replicas_->lend(patience, where),
-                                                                                    connection::closer{replicas_}));
+            connection replica = lent(replicas, std::min(how.patience, primary.options().acquire_timeout), where);
             if (how.after.bytes != 0 ? has_replayed(replica, how.after, how.patience)
-                                     : measure_lag(replica) <= how.max_lag)
+                                     : measure_lag(replica, primary, where) <= how.max_lag)
                 return replica;
-        } catch (const pool_timeout&) {
-            return acquire(where);
+        } catch (const pool_timeout&) { // the primary serves, too
         } catch (const connection_lost&) {
-            return acquire(where);
+        } catch (const deadline_exceeded&) {
         }
-    }
-    return acquire(where); // the primary serves, too
+    return lent(primary, primary.options().acquire_timeout, where);
 }
 
 connection pool::acquire(caller where) {
-    return acquire(core_->options().acquire_timeout, where);
+    return lent(*core_, core_->options().acquire_timeout, where);
 }
 
 connection pool::acquire(std::chrono::milliseconds timeout, caller where) {
-    return connection(
-        std::unique_ptr<detail::session, connection::closer>(core_->lend(timeout, where), connection::closer{core_}));
+    return lent(*core_, timeout, where);
 }
 
 connection pool::acquire_within(std::chrono::milliseconds most, caller where) {
-    return acquire(std::min(most, core_->options().acquire_timeout), where);
+    return lent(*core_, std::min(most, core_->options().acquire_timeout), where);
 }
 
 void pool::warm_up(std::chrono::milliseconds timeout) {
@@ -152,12 +171,10 @@ void pool::resize(std::size_t max_size) {
 }
 
 std::size_t pool::close(std::chrono::milliseconds patience) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    std::size_t left = core_->close(patience);
+    const auto until = detail::after(patience);
+    std::size_t left = core_->close(until);
     if (replicas_ != nullptr)
-        left += replicas_->close(
-            std::max(std::chrono::milliseconds(0),
-                     std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now())));
+        left += replicas_->close(until);
     return left;
 }
 

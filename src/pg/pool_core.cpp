@@ -1,31 +1,27 @@
 #include "pool_core.hpp"
 
 #include <algorithm>
-#include <memory>
-#include <thread>
 #include <utility>
 
 #include "session.hpp"
 
-namespace tenon {
-
-namespace detail {
+namespace tenon::detail {
 
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_dialers = 2;
-constexpr auto first_dial_pause = 10ms;
-// Half a second at most between tries: a server that is back is found within a second, whoever waits.
-constexpr std::chrono::milliseconds longest_dial_pause = 500ms;
 // A session that was used so recently is not looked at again: as much can happen while a statement is on its way.
 constexpr auto fresh = 1ms;
+// For a sign of life: so long at most, and so long even when the borrower has less time left, or a short timeout would
+// drop sessions that are alive.
 constexpr auto ping_patience = 2s;
+constexpr auto least_ping_patience = 1s;
 
-std::string in_seconds(pool_core::clock::duration time) {
-    const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(time).count() / 100;
-    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
+// Takes a system call or two for each: not under the mutex.
+void close_all(const std::vector<session*>& sessions) noexcept {
+    for (session* const each : sessions)
+        delete each;
 }
 
 } // namespace
@@ -35,20 +31,34 @@ pool_core::pool_core(std::string conninfo, const pool_options& options, host_rol
       options_(options),
       wanted_(wanted),
       observer_(options_.connection.observer.get()),
-      max_size_(options.max_size) {
+      max_size_(options.max_size),
+      idle_(options.max_lifetime) {
     idle_.reserve(max_size_);
-    lent_.reserve(max_size_);
-    if (options_.leak_after.count() > 0)
-        watchman_ = std::jthread([this](const std::stop_token& stop) { watch_borrowers(stop); });
+    leases_.reserve(max_size_);
     const std::lock_guard lock(mutex_);
-    call_dialer();
+    if (options_.leak_after.count() > 0)
+        hire([this](const std::stop_token& stop) { watch_borrowers(stop); });
+    dialers_.call();
 }
 
-pool_core::~pool_core() {
-    watchman_ = {};
-    dialers_.clear(); // asks them to stop and waits
-    for (session* const each : idle_)
-        delete each;
+pool_core::visit::~visit() {
+    if (!lock_.owns_lock())
+        lock_.lock();
+    --of_.visitors_;
+    of_.leave(lock_);
+}
+
+void pool_core::leave(std::unique_lock<std::mutex>& lock) noexcept {
+    if (!abandoned_ || leases_.size() + checking_ + visitors_ + crew_.at_work() != 0)
+        return;
+    lock.unlock();
+    delete this;
+}
+
+void pool_core::require_own_process() const {
+    if (inherited())
+        throw usage_error(
+            "this pool was opened before a fork, by the parent process: open a pool of its own after fork");
 }
 
 bool pool_core::is_fresh(const session& candidate, clock::time_point now) const noexcept {
@@ -63,222 +73,163 @@ session* pool_core::lent(session* to, clock::duration wait) const noexcept {
     return to;
 }
 
-bool pool_core::is_sound(session& candidate, clock::time_point now) const noexcept {
+bool pool_core::is_sound(session& candidate, clock::time_point until) const noexcept {
+    const auto now = clock::now();
     if (is_fresh(candidate, now))
         return true;
     if (wanted_ != host_role::unknown && candidate.role() != wanted_)
         return false; // promoted since, as it said with its last answer
-    const auto idle = now - candidate.lease.returned_at;
-    if (!candidate.seems_alive())
+    if (now >= idle_.end_of(candidate) || !candidate.seems_alive())
         return false;
-    return options_.ping_after.count() == 0 || idle < options_.ping_after ||
-           candidate.answers_ping(now + ping_patience);
-}
-
-void pool_core::register_lease(session* lent, caller where, clock::time_point now) {
-    lent->lease.where = where;
-    lent->lease.lent_at = now;
-    lent->lease.reported = false;
-    lent->lease.place = lent_.size();
-    lent_.push_back(lent);
-}
-
-void pool_core::end_lease(session* returned) noexcept {
-    lent_[returned->lease.place] = lent_.back();
-    lent_[returned->lease.place]->lease.place = returned->lease.place;
-    lent_.pop_back();
+    return options_.ping_after.count() == 0 || now - candidate.lease.returned_at < saturated(options_.ping_after) ||
+           candidate.answers_ping(std::clamp(until, now + least_ping_patience, now + ping_patience));
 }
 
 session* pool_core::lend(std::chrono::milliseconds timeout, caller where) {
+    require_own_process();
     const auto asked_at = clock::now();
-    const auto deadline = asked_at + timeout;
-    auto now = asked_at;
-    bool served_before = false; // a dead session does not cost its borrower the place in the queue
     std::unique_lock lock(mutex_);
-    for (;;) {
+    if (!closed_ && waiters_.empty() && !idle_.empty() && is_fresh(idle_.last(), asked_at)) {
+        session* const quick = idle_.take_last(); // the mutex is taken once
+        leases_.begin(quick, where, asked_at);
+        lock.unlock();
+        return lent(quick, {});
+    }
+    session* found = nullptr;
+    auto now = asked_at;
+    {
+        const visit here(*this, lock);
+        found = find(lock, timeout, asked_at);
+        --checking_;
+        now = clock::now();
+        leases_.begin(found, where, now);
+    }
+    lock.unlock();
+    return lent(found, now - asked_at);
+}
+
+// Counted as being checked, until it is lent.
+session* pool_core::find(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout,
+                         clock::time_point asked_at) {
+    const auto until = after(timeout, asked_at);
+    // A dead session does not cost its borrower the place in the queue.
+    for (bool served_before = false;; served_before = true) {
+        session* candidate = nullptr;
         if (closed_)
             throw pool_closed("the pool was closed: it lends nothing any more");
-        session* candidate = nullptr;
+        if (served_before && clock::now() >= until)
+            fail_timeout(lock, timeout, asked_at);
         if ((waiters_.empty() || served_before) && !idle_.empty()) {
-            candidate = idle_.back();
-            idle_.pop_back();
-            if (is_fresh(*candidate, now)) { // the quick way: the mutex is taken once
-                register_lease(candidate, where, now);
-                lock.unlock();
-                return lent(candidate, now - asked_at);
-            }
+            candidate = idle_.take_last();
             ++checking_;
         } else {
-            waiter self;
-            if (served_before)
-                waiters_.push_front(&self);
-            else
-                waiters_.push_back(&self);
-            call_dialer();
-            note_queue();
-            while (self.served == nullptr && !closed_)
-                if (self.ready.wait_until(lock, deadline) == std::cv_status::timeout && self.served == nullptr)
-                    break;
-            if (self.served == nullptr) {
-                std::erase(waiters_, &self);
-                note_queue();
-                if (closed_)
-                    continue;
-                if (observer_ != nullptr)
-                    observer_->acquired({.pool = options_.name, .wait = clock::now() - asked_at, .timed_out = true});
-                fail_timeout(timeout);
-            }
-            candidate = self.served;
-            note_queue();
-            now = clock::now();
+            candidate = queue_up(lock, until, served_before);
+            if (candidate == nullptr && closed_)
+                continue;
+            if (candidate == nullptr)
+                fail_timeout(lock, timeout, asked_at);
         }
         // An idle session may have died, and so may one that a borrower just gave back.
         lock.unlock();
-        if (is_sound(*candidate, now)) {
-            lock.lock();
-            --checking_;
-            register_lease(candidate, where, now);
-            lock.unlock();
-            return lent(candidate, now - asked_at);
-        }
-        delete candidate; // the server has hung up: the borrower must not notice
+        const bool sound = is_sound(*candidate, until);
+        if (!sound)
+            delete candidate; // the server has hung up: the borrower must not notice
         lock.lock();
+        if (sound)
+            return candidate;
         --checking_;
-        call_dialer(); // for the one that is gone, where min_size wants it
-        served_before = true;
+        dialers_.call(); // for the one that is gone, where min_size wants it
+        if (awaited_)
+            blocking().unpark(changed_);
     }
 }
 
+session* pool_core::queue_up(std::unique_lock<std::mutex>& lock, clock::time_point until, bool in_front) {
+    queued self;
+    if (in_front)
+        waiters_.push_front(&self);
+    else
+        waiters_.push_back(&self);
+    dialers_.call();
+    history_.note_queue(counts());
+    while (self.served == nullptr && !closed_)
+        if (blocking().park(self.here, lock, until) != wait_outcome::ready)
+            break;
+    if (self.served == nullptr)
+        std::erase(waiters_, &self);
+    history_.note_queue(counts());
+    return self.served;
+}
+
 void pool_core::give_back(session* returned) noexcept {
+    if (inherited()) { // a copy of what the parent has lent
+        delete returned;
+        return;
+    }
     returned->end_lease(options_.reset_on_return);
     const auto now = clock::now();
-    const bool sound = returned->is_open() && !returned->lease.unwanted && !expired(*returned, now);
+    const bool sound = returned->is_open() && !returned->lease.unwanted && now < idle_.end_of(*returned);
     if (observer_ != nullptr)
         observer_->released({.pool = options_.name, .use = now - returned->lease.lent_at});
     returned->lease.returned_at = now;
     std::unique_lock lock(mutex_);
-    end_lease(returned);
+    leases_.end(returned);
     const bool keep = sound && !closed_ && open() < max_size_;
-    if (abandoned_) {
-        const bool last = lent_.empty() && checking_ == 0;
-        lock.unlock();
-        delete returned; // closing takes a system call or two: outside the mutex
-        if (last)
-            delete this;
-        return;
-    }
     if (keep)
         serve(returned);
     else
-        call_dialer();
+        dialers_.call();
     if (awaited_)
-        changed_.notify_all();
+        blocking().unpark(changed_);
+    if (keep)
+        return;
+    ++visitors_; // for the core to outlast the session
     lock.unlock();
-    if (!keep)
-        delete returned;
+    delete returned; // closing takes a system call or two: outside the mutex
+    lock.lock();
+    --visitors_;
+    leave(lock);
 }
 
 void pool_core::serve(session* ready) {
     if (waiters_.empty()) {
-        idle_.push_back(ready);
+        idle_.put(ready);
+        dialers_.expect_end(idle_.end_of(*ready));
         return;
     }
-    waiter* const first = waiters_.front();
+    queued* const first = waiters_.front();
     waiters_.pop_front();
     ++checking_;
     first->served = ready;
-    first->ready.notify_one();
+    blocking().unpark(first->here);
 }
 
-bool pool_core::expired(const session& of, clock::time_point now) const noexcept {
-    if (options_.max_lifetime.count() == 0)
-        return false;
-    // Each session draws its moment from its address, so that those opened together do not end together.
-    const auto share = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&of) / 64 % 1000);
-    return now - of.opened_at() > options_.max_lifetime - options_.max_lifetime * share / 10'000;
+pool_core::clock::time_point pool_core::retire_idle(std::unique_lock<std::mutex>& lock) {
+    const std::vector<session*> old = idle_.take_ended(clock::now());
+    const auto next = idle_.next_end();
+    lock.unlock();
+    close_all(old);
+    lock.lock();
+    return next;
 }
 
 bool pool_core::dial_needed() const noexcept {
     const std::size_t missing = options_.min_size > open() ? std::min(options_.min_size, max_size_) - open() : 0;
-    return !closed_ && std::max(waiters_.size(), missing) > connecting_ && open() + connecting_ < max_size_;
+    return !closed_ && std::max(waiters_.size(), missing) > dialers_.connecting() &&
+           open() + dialers_.connecting() < max_size_;
 }
 
-void pool_core::call_dialer() noexcept {
-    if (!dial_needed())
-        return;
-    if (dialers_.size() < most_dialers && dialers_.size() <= connecting_)
-        try {
-            dialers_.emplace_back([this](const std::stop_token& stop) { dial_while_needed(stop); });
-        } catch (const std::exception& caught) { // no thread to be had: waiters go on waiting, and learn why
-            note_dial(caught.what());
-        }
-    dial_wanted_.notify_one();
-}
-
-void pool_core::dial_while_needed(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (!stop.stop_requested()) {
-        if (!dial_wanted_.wait(lock, stop, [this] { return dial_needed(); }))
-            return;
-        if (clock::now() < next_dial_) {
-            const auto until = next_dial_; // a copy: the other dialer may change it meanwhile
-            (void)dial_wanted_.wait_until(lock, stop, until, [] { return false; });
-            continue;
-        }
-        ++connecting_;
-        call_dialer(); // one session is not enough for all: the second dialer joins in
-        lock.unlock();
-        std::unique_ptr<session> opened;
-        std::string failure;
-        try {
-            opened = std::make_unique<session>(conninfo_, options_.connection, options_.name, wanted_, stop);
-            if (options_.after_connect) {
-                connection lent(std::unique_ptr<session, connection::closer>(opened.release(), connection::closer{}));
-                options_.after_connect(lent);
-                opened.reset(lent.session_.release());
-                if (opened)
-                    opened->end_lease(pool_options::reset::never);
-                if (!opened || !opened->is_open()) {
-                    opened.reset();
-                    failure = "the session did not survive after_connect";
-                }
-            }
-        } catch (const std::exception& caught) {
-            opened.reset();
-            failure = caught.what();
-        }
-        lock.lock();
-        --connecting_;
-        note_dial(failure);
-        if (opened && !closed_) {
-            opened->lease.returned_at = clock::now();
-            dial_pause_ = 0ms;
-            serve(opened.release());
-            changed_.notify_all();
-            continue;
-        }
-        dial_pause_ = std::clamp<std::chrono::milliseconds>(2 * dial_pause_, first_dial_pause, longest_dial_pause);
-        next_dial_ = clock::now() + std::chrono::milliseconds(
-                                        std::uniform_int_distribution<std::int64_t>(1, dial_pause_.count())(random_));
-    }
+void pool_core::hire(std::function<void(const std::stop_token&)> work) {
+    crew_.hire(std::move(work), [this](std::unique_lock<std::mutex>& lock) { leave(lock); });
 }
 
 void pool_core::watch_borrowers(const std::stop_token& stop) {
-    std::condition_variable_any tick;
+    const auto longest = saturated(options_.leak_after);
+    worker_bell tick;
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
-        (void)tick.wait_for(lock, stop, std::max<std::chrono::milliseconds>(options_.leak_after / 4, 1ms),
-                            [] { return false; });
-        const auto now = clock::now();
-        std::vector<leak_event> late;
-        for (session* const each : lent_)
-            if (!each->lease.reported && now - each->lease.lent_at > options_.leak_after) {
-                each->lease.reported = true;
-                late.push_back({.pool = options_.name,
-                                .file = each->lease.where.file,
-                                .line = each->lease.where.line,
-                                .held = now - each->lease.lent_at});
-            }
+        (void)tick.wait(lock, stop, after(std::max<clock::duration>(longest / 4, 1ms)), [] { return false; });
+        const std::vector<leak_event> late = leases_.late(longest, options_.name);
         if (late.empty() || observer_ == nullptr)
             continue;
         lock.unlock();
@@ -288,67 +239,38 @@ void pool_core::watch_borrowers(const std::stop_token& stop) {
     }
 }
 
-void pool_core::note_dial(const std::string& failure) {
-    const bool failed = !failure.empty();
-    if (failed) {
-        last_connect_error_ = failure;
-        if (!failing_)
-            failing_since_ = std::chrono::system_clock::now();
-    } else if (failing_)
-        began_ = std::chrono::system_clock::now();
-    failing_ = failed;
-}
-
-void pool_core::note_queue() {
-    const bool crowded = !waiters_.empty() && open() >= max_size_;
-    if (crowded && !crowded_since_)
-        crowded_since_ = std::chrono::system_clock::now();
-    else if (!crowded && crowded_since_) {
-        crowded_since_.reset();
-        began_ = std::chrono::system_clock::now();
-    }
-}
-
-void pool_core::fail_timeout(std::chrono::milliseconds timeout) {
+void pool_core::fail_timeout(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout,
+                             std::optional<clock::time_point> asked_at) {
     std::string text = "no connection within " + std::to_string(timeout.count()) +
-                       " ms: " + std::to_string(lent_.size()) + " lent, " + std::to_string(idle_.size()) + " idle, " +
-                       std::to_string(connecting_) + " connecting, " + std::to_string(waiters_.size()) +
+                       " ms: " + std::to_string(leases_.size()) + " lent, " + std::to_string(idle_.size()) + " idle, " +
+                       std::to_string(dialers_.connecting()) + " connecting, " + std::to_string(waiters_.size()) +
                        " waiting, max_size " + std::to_string(max_size_);
-    if (!lent_.empty()) {
-        const lease_record& oldest =
-            (*std::ranges::min_element(lent_, {}, [](const session* each) { return each->lease.lent_at; }))->lease;
-        text += "; the oldest was lent " + in_seconds(clock::now() - oldest.lent_at) + " ago at " + oldest.where.file +
-                ":" + std::to_string(oldest.where.line);
-    }
-    if (failing_)
-        text += "; the last session could not be opened: " + last_connect_error_;
-    else
-        text += "; hold connections shorter, or raise max_size or acquire_timeout";
+    if (!leases_.empty())
+        text += "; " + leases_.oldest();
+    text += "; " + history_.remedy();
+    lock.unlock();
+    if (observer_ != nullptr && asked_at)
+        observer_->acquired({.pool = options_.name, .wait = clock::now() - *asked_at, .timed_out = true});
     throw pool_timeout(text);
 }
 
 void pool_core::warm_up(std::chrono::milliseconds timeout) {
-    const auto deadline = clock::now() + timeout;
+    require_own_process();
+    const auto until = after(timeout);
     std::unique_lock lock(mutex_);
-    call_dialer();
+    const visit here(*this, lock);
+    dialers_.call();
     awaited_ = true;
-    if (!changed_.wait_until(lock, deadline,
-                             [this] { return closed_ || open() >= std::min(options_.min_size, max_size_); }))
-        fail_timeout(timeout);
+    while (!closed_ && open() < std::min(options_.min_size, max_size_))
+        if (blocking().park(changed_, lock, until) != wait_outcome::ready &&
+            open() < std::min(options_.min_size, max_size_))
+            fail_timeout(lock, timeout);
     if (closed_)
         throw pool_closed("the pool was closed while it was warming up");
 }
 
-std::vector<session*> pool_core::take_idle(std::size_t keep) {
-    std::vector<session*> surplus;
-    while (!idle_.empty() && open() > keep) {
-        surplus.push_back(idle_.front()); // the one that was used longest ago
-        idle_.erase(idle_.begin());
-    }
-    return surplus;
-}
-
 void pool_core::resize(std::size_t max_size) {
+    require_own_process();
     pool_options changed = options_;
     changed.max_size = max_size;
     changed.min_size = std::min(changed.min_size, max_size);
@@ -356,73 +278,70 @@ void pool_core::resize(std::size_t max_size) {
     std::unique_lock lock(mutex_);
     max_size_ = max_size;
     idle_.reserve(max_size);
-    lent_.reserve(std::max(max_size, lent_.size()));
-    const std::vector<session*> surplus = take_idle(max_size);
-    call_dialer();
-    note_queue();
+    leases_.reserve(max_size);
+    const std::vector<session*> surplus = idle_.take_first(open() > max_size ? open() - max_size : 0);
+    dialers_.call();
+    history_.note_queue(counts());
     lock.unlock();
-    for (session* const each : surplus)
-        delete each;
+    close_all(surplus);
 }
 
-std::size_t pool_core::close(std::chrono::milliseconds patience) {
-    std::unique_lock lock(mutex_);
+std::vector<session*> pool_core::shut() noexcept {
     closed_ = true;
     awaited_ = true;
-    const std::vector<session*> idle = std::exchange(idle_, {});
-    for (waiter* const each : waiters_)
-        each->ready.notify_one();
+    for (queued* const each : waiters_)
+        blocking().unpark(each->here);
+    blocking().unpark(changed_);
+    return idle_.take_all();
+}
+
+std::size_t pool_core::close(clock::time_point until) {
+    if (inherited()) // there is nothing of this process's to be closed
+        return 0;
+    std::unique_lock lock(mutex_);
+    const visit here(*this, lock);
+    const std::vector<session*> idle = shut();
     lock.unlock();
-    for (session* const each : idle)
-        delete each;
+    close_all(idle);
     lock.lock();
-    changed_.wait_for(lock, patience, [this] { return lent_.empty() && checking_ == 0; });
-    return lent_.size();
+    while (leases_.size() + checking_ != 0 && blocking().park(changed_, lock, until) == wait_outcome::ready) {
+    }
+    return leases_.size();
 }
 
 pool_status pool_core::status() {
+    if (inherited())
+        return {.active = 0, .idle = 0, .connecting = 0, .waiting = 0, .max_size = options_.max_size};
     const std::lock_guard lock(mutex_);
-    return {.active = lent_.size() + checking_,
+    return {.active = leases_.size() + checking_,
             .idle = idle_.size(),
-            .connecting = connecting_,
+            .connecting = dialers_.connecting(),
             .waiting = waiters_.size(),
             .max_size = max_size_};
 }
 
 pool_health pool_core::health() {
-    using enum pool_health::condition;
+    if (inherited())
+        return {.state = pool_health::condition::down, .reason = "the pool is the parent process's", .since = {}};
     const std::lock_guard lock(mutex_);
-    const std::string& error = last_connect_error_;
-    if (closed_)
-        return {.state = down, .reason = "the pool was closed", .last_error = error, .since = began_};
-    if (failing_ && open() == 0)
-        return {.state = down, .reason = "no session can be opened", .last_error = error, .since = failing_since_};
-    if (failing_)
-        return {.state = degraded,
-                .reason = "the last session could not be opened; " + std::to_string(open()) + " are left",
-                .last_error = error,
-                .since = failing_since_};
-    if (crowded_since_)
-        return {.state = degraded,
-                .reason = "all " + std::to_string(max_size_) + " connections are lent, and " +
-                          std::to_string(waiters_.size()) + " wait",
-                .last_error = error,
-                .since = *crowded_since_};
-    return {.state = ready, .last_error = error, .since = began_};
+    return history_.health(counts());
 }
 
 void pool_core::abandon() noexcept {
+    if (inherited()) {
+        // Its threads are not in this process, and its mutex may be held for ever: it is left as it is, but for this
+        // process's copies of the sockets.
+        if (const std::unique_lock lock(mutex_, std::try_to_lock); lock.owns_lock())
+            close_all(idle_.take_all());
+        return;
+    }
     std::unique_lock lock(mutex_);
+    const visit here(*this, lock);
     abandoned_ = true;
-    closed_ = true;
-    const bool unused = lent_.empty() && checking_ == 0;
-    const std::vector<session*> idle = std::exchange(idle_, {});
+    const std::vector<session*> idle = shut();
     lock.unlock();
-    for (session* const each : idle)
-        delete each;
-    if (unused)
-        delete this;
+    close_all(idle);
+    crew_.dismiss();
 }
 
-} // namespace detail
-} // namespace tenon
+} // namespace tenon::detail

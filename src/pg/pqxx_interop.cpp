@@ -39,10 +39,8 @@ struct pqxx_session final : detail::session::companion {
 pqxx::dbtransaction& as_pqxx(transaction& tx) {
     detail::session& session = session_access::of(tx);
     PGconn* const raw = session.lend_raw();
-    if (!session.peer) {
+    if (!session.peer)
         session.peer = std::make_unique<pqxx_session>(raw);
-        session.mute_notices();
-    }
     auto& peer = static_cast<pqxx_session&>(*session.peer);
     if (!peer.transaction)
         peer.transaction.emplace(peer.connection);

@@ -3,15 +3,20 @@
 #include <atomic>
 
 #include <tenon/core/error.hpp>
+#include <tenon/core/sqlstate.hpp>
 
 #include "session_access.hpp"
 
 namespace tenon {
 
+// Begin and end travel with the next statement, whatever it is; a part in which nothing was sent costs nothing.
+
 savepoint::savepoint(transaction& tx) : transaction_(tx) {
     static std::atomic<unsigned long long> number{0};
     name_ = "tenon_" + std::to_string(++number);
-    (void)session_access::of(transaction_).run_script("savepoint " + name_);
+    detail::session& on = session_access::of(transaction_);
+    on.take_over();
+    on.owe("savepoint " + name_);
 }
 
 savepoint::~savepoint() {
@@ -27,16 +32,25 @@ savepoint::~savepoint() {
 void savepoint::release() {
     if (!open_)
         throw usage_error("this savepoint has ended already");
-    (void)session_access::of(transaction_).run_script("release savepoint " + name_);
+    detail::session& on = session_access::of(transaction_);
+    on.take_over();
+    if (on.line().status() == PQTRANS_INERROR && on.transaction().owed().empty())
+        throw failed_transaction("release: a statement behind this savepoint has failed; roll back to it",
+                                 {.sqlstate = std::string(sqlstate::in_failed_transaction)});
     open_ = false;
+    if (!on.transaction().forgive("savepoint " + name_))
+        on.owe("release savepoint " + name_);
 }
 
 void savepoint::rollback() {
     if (!open_)
         throw usage_error("this savepoint has ended already");
     open_ = false;
-    (void)session_access::of(transaction_)
-        .run_script("rollback to savepoint " + name_ + "; release savepoint " + name_);
+    detail::session& on = session_access::of(transaction_);
+    if (on.transaction().forgive("savepoint " + name_))
+        return;
+    on.owe("rollback to savepoint " + name_);
+    on.owe("release savepoint " + name_);
 }
 
 } // namespace tenon

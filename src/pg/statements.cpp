@@ -1,7 +1,7 @@
-// The session's prepared statements: prepared once, checked once, run often.
+// How a statement is sent: prepared once, checked once, run often.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
+#include <cctype>
 #include <vector>
 
 #include <tenon/codec/text.hpp>
@@ -24,263 +24,266 @@ const int* binary_formats(std::size_t count) {
     }();
     if (count <= few.size())
         return few.data();
-    static const std::vector<int> many(most_parameters, 1);
+    // Never destroyed: statements may be run while statics are.
+    static const auto& many = *new std::vector<int>(most_parameters, 1); // NOLINT(cppcoreguidelines-owning-memory)
     return many.data();
 }
 
-std::string quoted_for_regclass(std::string_view table) {
-    std::string text;
-    const auto quote = [&text](std::string_view name) {
-        text += '"';
-        for (const char c : name)
-            text.append(c == '"' ? 2 : 1, c);
-        text += '"';
-    };
-    if (const auto dot = table.find('.'); dot != std::string_view::npos) {
-        quote(table.substr(0, dot));
-        text += '.';
-        table.remove_prefix(dot + 1);
-    }
-    quote(table);
-    return text;
+const int* formats_of(const prepared& ready) {
+    return ready.formats.empty() ? binary_formats(ready.types.size()) : ready.formats.data();
 }
 
-std::string mismatch(const record_shape& record, const column_shape& column, std::string_view found) {
-    return "\n  " + std::string(record.record) + "::" + std::string(column.field) + " (" +
-           std::string(column.value->cpp_type) + ", wants " + std::string(column.value->type.name) + "): column " +
-           std::string(column.column) + " " + std::string(found);
+bool has_word(std::string_view text, std::string_view lower_case) {
+    const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+    return std::search(text.begin(), text.end(), lower_case.begin(), lower_case.end(), same) != text.end();
 }
 
 } // namespace
 
-const std::vector<oid>& session::check_record(const record_shape& record) {
-    if (const auto known = checked_records_.find(&record); known != checked_records_.end())
-        return known->second;
-    const auto rows = query_text("select a.attname, a.atttypid from pg_catalog.pg_attribute a"
-                                 " where a.attrelid operator(pg_catalog.=) pg_catalog.to_regclass($1::pg_catalog.text)"
-                                 " and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped",
-                                 quoted_for_regclass(record.table).c_str());
-    const int found = PQntuples(rows.get());
-    if (found == 0)
-        throw schema_mismatch(
-            "no table " + std::string(record.table) + " in database " + PQdb(connection_) + " for record " +
-                std::string(record.record) +
-                ": create it (migrations, or tenon::create_table), or correct its name or search_path",
-            {.sqlstate = std::string(sqlstate::undefined_table), .table = std::string(record.table)});
-    std::vector<oid> types;
-    std::string report;
-    std::string first_column;
-    std::string_view state;
-    for (const column_shape& column : record.columns) {
-        int row = 0;
-        while (row < found && column.column != PQgetvalue(rows.get(), row, 0))
-            ++row;
-        std::string_view problem_state;
-        if (row == found) {
-            report += mismatch(record, column, "does not exist; add it, or name the right one with tenon::named");
-            problem_state = sqlstate::undefined_column;
-        } else {
-            const auto type = static_cast<oid>(std::strtoul(PQgetvalue(rows.get(), row, 1), nullptr, 10));
-            types.push_back(type);
-            if (!types_.fits(*this, *column.value, type)) {
-                report += mismatch(record, column,
-                                   "is " + types_.describe(*this, type) + "; change the field's or the column's type");
-                problem_state = sqlstate::datatype_mismatch;
-            }
-        }
-        if (!problem_state.empty() && first_column.empty()) {
-            first_column = column.column;
-            state = problem_state;
-        }
+/// Sends one statement, with what is due in front of it, and takes its answer: one round trip.
+pg_result_ptr session::round_trip(const statement_context& context, auto send) {
+    exchange by(wire_, limit());
+    if (!transaction_.preface_due()) {
+        send(by);
+        return taken(by, context);
     }
-    if (!report.empty())
-        throw schema_mismatch(
-            "record " + std::string(record.record) + " does not fit table " + std::string(record.table) + ":" + report,
-            {.sqlstate = std::string(state), .table = std::string(record.table), .column = first_column});
-    return checked_records_.emplace(&record, std::move(types)).first->second;
+    by.enter_pipeline(context);
+    const preface first = send_preface(by);
+    send(by);
+    by.sync(context);
+    const refusal refused = take_preface(by, first);
+    pg_result_ptr answer = refused.answer ? nullptr : by.answer(context);
+    by.leave_pipeline(context);
+    throw_refused(refused, by);
+    require_success(answer.get(), context, by);
+    return answer;
 }
 
-void session::check_description(const statement& what, const PGresult* description) {
-    std::string report;
-    const auto parameters = static_cast<std::size_t>(PQnparams(description));
-    if (parameters != what.parameters.size())
-        report += "\n  it has " + std::to_string(parameters) + " parameters, and " +
-                  std::to_string(what.parameters.size()) + " values were given";
-    for (std::size_t i = 0; i < std::min(parameters, what.parameters.size()); ++i) {
-        const oid type = PQparamtype(description, static_cast<int>(i));
-        const value_shape& shape = *what.parameters[i];
-        if (!types_.fits(*this, shape, type) ||
-            (types_.own_oids(*this, shape, type) != nullptr && !types_.same_form(*this, shape, type)))
-            report += "\n  $" + std::to_string(i + 1) + " is " + types_.describe(*this, type) + ", the value is " +
-                      std::string(what.parameters[i]->cpp_type) + " (" + std::string(what.parameters[i]->type.name) +
-                      ")";
-    }
-    const auto columns = static_cast<std::size_t>(PQnfields(description));
-    const std::size_t expected = what.returns_record ? what.record->columns.size() : what.results.size();
-    if (expected != 0 && columns != expected)
-        report += "\n  it returns " + std::to_string(columns) + " columns, expected are " + std::to_string(expected);
-    for (std::size_t i = 0; i < std::min(columns, expected); ++i) {
-        const value_shape& shape = what.returns_record ? *what.record->columns[i].value : *what.results[i];
-        if (const std::string_view name = PQfname(description, static_cast<int>(i));
-            i < what.result_names.size() && what.result_names[i] != name)
-            report += "\n  column " + std::to_string(i + 1) + " is named " + std::string(name) + ", expected is " +
-                      std::string(what.result_names[i]) + ": name it with AS, in the order of the fields";
-        const oid type = PQftype(description, static_cast<int>(i));
-        if (shape.text_format ? type != oids::text : !types_.fits(*this, shape, type)) {
-            const std::string found = "is " + types_.describe(*this, type) +
-                                      (shape.text_format ? ", and is read as text: write column::text" : "");
-            report += what.returns_record ? mismatch(*what.record, what.record->columns[i], found)
-                                          : "\n  column " + std::to_string(i + 1) + " " + found + ", expected is " +
-                                                std::string(shape.cpp_type);
-        }
-    }
-    if (!report.empty())
-        throw schema_mismatch(
-            describe(context_of(what)) + ": the statement does not fit its C++ types:" + report,
-            {.sqlstate = std::string(sqlstate::datatype_mismatch), .statement = std::string(what.sql)});
+prepared& session::ready(const statement& what) {
+    prepared* const found = statements_.find(what);
+    return found != nullptr ? *found : prepare(what);
 }
 
-void session::make_room() {
-    constexpr std::size_t remembered_checks = 256; // where nothing is prepared on the server
-    const bool prepares = options_.statement_cache != 0;
-    if (statements_.size() < (prepares ? options_.statement_cache : remembered_checks))
-        return;
-    const auto oldest =
-        std::ranges::min_element(statements_, {}, [](const auto& entry) { return entry.second.last_used; });
-    const std::string drop = "deallocate " + oldest->second.name;
-    statements_.erase(oldest);
-    if (prepares)
-        (void)run_script(drop);
-}
-
-namespace {
-
-// Whose result the statement's is: two records may be mapped to one table.
-const void* answer_of(const statement& what) noexcept {
-    return what.record != nullptr ? static_cast<const void*>(what.record) : what.results.data();
-}
-
-} // namespace
-
-session::prepared* session::find_prepared(const statement& what) noexcept {
-    const auto known = statements_.find(cache_key<std::string_view>{
-        what.sql, what.parameters.data(), answer_of(what), what.hash, what.constant ? what.sql.data() : nullptr});
-    return known != statements_.end() ? &known->second : nullptr;
-}
-
-session::prepared& session::prepare(const statement& what) {
+prepared& session::prepare(const statement& what) {
     const statement_context context = context_of(what);
     if (what.parameters.size() > most_parameters)
         throw usage_error(describe(context) + ": a statement can have at most 65,535 parameters");
     if (what.record != nullptr)
-        (void)check_record(*what.record);
-    make_room();
+        (void)checks_.record(*this, *what.record);
 
-    prepared entry{.name = options_.statement_cache != 0 ? "tenon_" + std::to_string(++names_) : ""};
-    cache_key<std::string> key{std::string(what.sql), what.parameters.data(), answer_of(what), what.hash,
-                               what.constant ? what.sql.data() : nullptr};
-    refuse_nul(key.sql);
+    prepared made{.name = statements_.next_name()};
+    const std::string sql(what.sql);
+    refuse_nul(sql);
     for (const value_shape* shape : what.parameters)
-        entry.types.push_back(has_own_oid(*shape) ? 0 : shape->type.id);
+        made.types.push_back(has_own_oid(*shape) ? 0 : shape->type.id);
     if (std::ranges::any_of(what.parameters, &value_shape::text_format))
         for (const value_shape* shape : what.parameters)
-            entry.formats.push_back(shape->text_format ? 0 : 1);
+            made.formats.push_back(shape->text_format ? 0 : 1);
 
-    const pg_result_ptr description = in_pipeline(context, [&] {
-        const bool begun = send_begin();
-        if (PQsendPrepare(connection_, entry.name.c_str(), key.sql.c_str(), static_cast<int>(entry.types.size()),
-                          entry.types.data()) != 1 ||
-            PQsendDescribePrepared(connection_, entry.name.c_str()) != 1 || PQpipelineSync(connection_) != 1)
-            fail_lost(context);
-        if (begun)
-            take_begin();
-        (void)take_answer(context);
-        return take_answer(context);
-    });
+    pg_result_ptr description;
+    {
+        statements_.make_room();
+        exchange by(wire_, limit());
+        by.enter_pipeline(context);
+        const preface first = send_preface(by);
+        // What the cache has dropped goes now, unless the transaction has failed: then nothing is possible.
+        const std::size_t dropped = wire_.status() == PQTRANS_INERROR ? 0 : statements_.dropped().size();
+        for (std::size_t i = 0; i < dropped; ++i)
+            by.send(context, [&](PGconn* on) {
+                const std::string drop = "deallocate " + statements_.dropped()[i];
+                return PQsendQueryParams(on, drop.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0);
+            });
+        by.send(context, [&](PGconn* on) {
+            return PQsendPrepare(on, made.name.c_str(), sql.c_str(), static_cast<int>(made.types.size()),
+                                 made.types.data());
+        });
+        by.send(context, [&](PGconn* on) { return PQsendDescribePrepared(on, made.name.c_str()); });
+        by.sync(context);
+
+        const refusal refused = take_preface(by, first);
+        const auto failed = [&] { return PQresultStatus(description.get()) == PGRES_FATAL_ERROR; };
+        bool stays = !refused.answer;
+        for (std::size_t i = 0; i < dropped && stays; ++i) {
+            description = by.answer(context);
+            stays = !failed();
+            if (stays)
+                statements_.note_dropped(1);
+        }
+        bool prepares = false;
+        if (stays) {
+            description = by.answer(context);
+            prepares = !failed();
+        }
+        if (prepares)
+            description = by.answer(context);
+        by.leave_pipeline(context);
+        throw_refused(refused, by);
+        try {
+            require_success(description.get(), context, by);
+        } catch (const error& failure) {
+            if (prepares)
+                statements_.drop(std::move(made.name));
+            (void)forget(what.sql, what.record, failure.sqlstate());
+            throw;
+        }
+    }
     try {
-        check_description(what, description.get());
-    } catch (const schema_mismatch&) {
-        if (!entry.name.empty())
-            (void)run_script("deallocate " + entry.name);
+        checks_.description(*this, what, description.get());
+        made.own_oids = checks_.own_oids(*this, what, description.get());
+    } catch (const error&) {
+        statements_.drop(std::move(made.name));
         throw;
     }
-    for (std::size_t i = 0; i < what.parameters.size(); ++i)
-        if (const server_type* const tree =
-                types_.own_oids(*this, *what.parameters[i], PQparamtype(description.get(), static_cast<int>(i))))
-            entry.own_oids.emplace_back(i, tree);
-    return statements_.emplace(std::move(key), std::move(entry)).first->second;
+    return statements_.add(what, std::move(made));
 }
 
-bool session::forget(std::string_view sql, const record_shape* record, std::string_view state) {
-    if (state == "26000") { // invalid_sql_statement_name: DEALLOCATE ALL or DISCARD ALL took them all
-        statements_.clear();
-        prelude_prepared_ = false;
-        return true;
-    }
-    if (state == "0A000") { // feature_not_supported: "cached plan must not change result type"
-        checked_records_.erase(record);
-        return std::erase_if(statements_, [&](const auto& entry) { return entry.first.sql == sql; }) > 0;
-    }
-    return false;
+bool session::forget(std::string_view sql, const record_shape* record, std::string_view sqlstate) {
+    if (!statements_.forget(sql, sqlstate))
+        return false;
+    if (sqlstate == "26000")
+        fence_prepared_ = false;
+    else
+        checks_.forget(record);
+    return true;
 }
 
-const int* session::formats_of(const prepared& ready) {
-    return ready.formats.empty() ? binary_formats(ready.types.size()) : ready.formats.data();
-}
-
-bool session::send_with(const std::string& sql, const prepared& ready, parameters& values) {
+void session::send_with(exchange& by, const statement_context& context, const std::string& sql, const prepared& ready,
+                        parameters& values) {
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
-    return PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), ready.types.data(),
-                             values.values(), values.lengths(), formats_of(ready), 1) == 1;
+    by.send(context, [&](PGconn* on) {
+        return PQsendQueryParams(on, sql.c_str(), static_cast<int>(values.size()), ready.types.data(), values.values(),
+                                 values.lengths(), formats_of(ready), 1);
+    });
 }
 
-bool session::send_prepared(const statement& what, prepared& ready, parameters& values) {
-    ready.last_used = ++uses_;
-    if (options_.statement_cache == 0)
-        return send_with(std::string(what.sql), ready, values);
+void session::send_prepared(exchange& by, const statement_context& context, prepared& ready, parameters& values) {
+    if (!statements_.keeps_on_server())
+        return send_with(by, context, std::string(context.sql), ready, values);
     for (const auto& [index, tree] : ready.own_oids)
         values.set_oids(index, *tree);
-    return PQsendQueryPrepared(connection_, ready.name.c_str(), static_cast<int>(values.size()), values.values(),
-                               values.lengths(), formats_of(ready), 1) == 1;
+    by.send(context, [&](PGconn* on) {
+        return PQsendQueryPrepared(on, ready.name.c_str(), static_cast<int>(values.size()), values.values(),
+                                   values.lengths(), formats_of(ready), 1);
+    });
 }
 
 void session::check(const statement& what) {
     take_over();
-    if (find_prepared(what) == nullptr)
-        (void)prepare(what);
+    (void)ready(what);
+}
+
+/// Tells the observer, if there is one, what became of a statement.
+result session::observed(const statement_context& context, auto run) {
+    if (!options_.observer)
+        return run();
+    const auto since = clock::now();
+    try {
+        result answer = run();
+        tell_statement(context, since, answer.empty() ? answer.affected() : answer.size(), nullptr);
+        return answer;
+    } catch (const error& failure) {
+        tell_statement(context, since, 0, &failure);
+        throw;
+    }
 }
 
 result session::execute(const statement& what, parameters& values) {
-    if (what.record == nullptr || !what.constant)
-        note_raw_use();
+    if (what.record != nullptr && what.constant && !options_.observer)
+        return execute_once(what, values);
+    if (what.record == nullptr || !what.constant) {
+        raw_use_ = true;
+        transaction_.note_raw_sql();
+    }
     return observed(context_of(what), [&] {
         return what.record != nullptr ? execute_once(what, values)
-                                      : refusing_control([&] { return execute_once(what, values); });
+                                      : refusing_control(what.sql, [&] { return execute_once(what, values); });
     });
 }
 
 result session::execute_once(const statement& what, parameters& values) {
     take_over();
-    const std::string_view begin = pending_begin_;
-    const prelude* const first = prelude_;
+    const std::string_view begin = transaction_.begin_text();
+    const prelude* const fence = transaction_.fence_due();
+    const bool first = !begin.empty() && transaction_.owed().empty();
     for (bool again = false;; again = true) {
-        prepared* ready = find_prepared(what);
-        if (ready == nullptr)
-            ready = &prepare(what);
+        prepared& found = ready(what);
         try {
-            return result(exchange(context_of(what), [&] { return send_prepared(what, *ready, values); }).release());
+            const statement_context context = context_of(what);
+            return result(
+                round_trip(context, [&](exchange& by) { send_prepared(by, context, found, values); }).release());
         } catch (const error& failure) {
             // The server dropped the statement or may not use it any more. The next use prepares anew, and this one
             // does where the transaction had only just begun, so that nothing is run twice.
-            if (!forget(what.sql, what.record, failure.sqlstate()) || again || begin.empty())
+            if (!forget(what.sql, what.record, failure.sqlstate()) || again || !first)
                 throw;
-            (void)run_script("rollback");
-            first_failure_.clear();
-            pending_begin_ = begin;
-            prelude_ = first;
         }
+        (void)script("rollback", {});
+        transaction_.take_begin_back(begin, fence);
     }
+}
+
+pg_result_ptr session::query_text(const char* sql, const char* parameter) {
+    const statement_context context{.sql = sql, .operation = "catalog query"};
+    return round_trip(context, [&](exchange& by) {
+        by.send(context,
+                [&](PGconn* on) { return PQsendQueryParams(on, sql, 1, nullptr, &parameter, nullptr, nullptr, 0); });
+    });
+}
+
+result session::run_raw(std::string_view sql) {
+    raw_use_ = true;
+    transaction_.note_raw_sql();
+    return observed({.sql = sql, .operation = "statement"},
+                    [&] { return refusing_control(sql, [&] { return result(run_script(sql).release()); }); });
+}
+
+/// Raw SQL that ends the transaction or begins another leaves one that is not ours: no fence, tenant or deadline. The
+/// session is given up then, so that nothing more is run in it.
+result session::refusing_control(std::string_view sql, auto run) {
+    if (!transaction_.is_open())
+        return run();
+    // ROLLBACK AND CHAIN alone cannot be told from one to a savepoint by what the server answers.
+    const bool may_chain = has_word(sql, "chain");
+    const std::string began = may_chain ? transaction_began() : std::string();
+    const auto foreign = [this] { return wire_.tags().begins_and_commits - own_begins_; };
+    const auto ended = [this] {
+        return is_open() && !transaction_.is_unsent() && !transaction_.is_void() && wire_.status() == PQTRANS_IDLE;
+    };
+    const bool ended_before = ended(); // by other code: that is told elsewhere
+    const unsigned before = foreign();
+    const unsigned rollbacks = wire_.tags().rollbacks;
+    const auto look = [&] {
+        if (std::exchange(wire_.tags().deallocated_all, false))
+            (void)forget({}, nullptr, "26000");
+        return foreign() != before || (ended() && !ended_before);
+    };
+    result answer;
+    try {
+        answer = run();
+    } catch (const error&) {
+        if (look())
+            give_up_controlled();
+        throw;
+    }
+    if (look() || (may_chain && wire_.tags().rollbacks != rollbacks && transaction_began() != began))
+        give_up_controlled();
+    return answer;
+}
+
+// Empty where it cannot be told, in a transaction that has failed.
+std::string session::transaction_began() {
+    if (wire_.status() == PQTRANS_INERROR)
+        return {};
+    return PQgetvalue(
+        query_text("select pg_catalog.now()::pg_catalog.text where $1::pg_catalog.text is null", nullptr).get(), 0, 0);
+}
+
+void session::give_up_controlled() {
+    wire_.lose("SQL ended its transaction, or began another");
+    throw usage_error(
+        "transaction control as SQL (BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION) inside of a tenon::transaction: the "
+        "connection was given up; what SQL stored outside of the transaction stays");
 }
 
 } // namespace tenon::detail

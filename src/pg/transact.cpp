@@ -7,14 +7,17 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <tenon/core/error.hpp>
 #include <tenon/core/sqlstate.hpp>
 
+#include "waiting.hpp"
+
 namespace tenon::detail {
 
 namespace {
+
+constexpr auto longest_backoff = std::chrono::milliseconds(1000);
 
 // Empty when the failure is none that another attempt could mend.
 std::string retryable_state(const std::exception_ptr& failure) {
@@ -36,8 +39,7 @@ std::string retryable_state(const std::exception_ptr& failure) {
 attempts::attempts(const transaction_options& how)
     : how_(how),
       backoff_(how.backoff),
-      until_(how.deadline.count() > 0 ? std::chrono::steady_clock::now() + how.deadline
-                                      : std::chrono::steady_clock::time_point::max()) {
+      until_(how.deadline.count() > 0 ? after(how.deadline) : std::chrono::steady_clock::time_point::max()) {
     if (how.attempts < 1)
         throw usage_error("transaction_options::attempts must be at least 1");
     if (how.backoff.count() <= 0)
@@ -57,22 +59,28 @@ transaction_options attempts::options() const {
     return options;
 }
 
-void attempts::next_or_rethrow(observer* told, std::string_view pool) {
-    const std::exception_ptr failure = std::current_exception();
+void attempts::failed(const std::exception_ptr& failure, observer* told, std::string_view pool) {
     const std::string state = retryable_state(failure);
     if (number_ >= how_.attempts || state.empty())
-        throw;
-    thread_local std::minstd_rand random{std::random_device{}()};
+        std::rethrow_exception(failure);
+    std::minstd_rand random{std::random_device{}()};
     using std::chrono::microseconds;
-    std::uniform_int_distribution<microseconds::rep> pause(0, microseconds(backoff_).count());
+    // However long a backoff is asked for, in microseconds it must not overflow.
+    const auto most = std::chrono::duration_cast<microseconds>(
+        std::min<std::chrono::duration<double>>(backoff_, std::chrono::hours(24 * 365)));
+    std::uniform_int_distribution<microseconds::rep> pause(0, most.count());
     const microseconds chosen(pause(random));
     if (std::chrono::steady_clock::now() + chosen >= until_)
-        throw; // the failure tells more than a missed deadline would
+        std::rethrow_exception(failure); // it tells more than a missed deadline would
     if (told != nullptr)
         told->retried({.pool = pool, .attempt = number_, .response_status = state, .pause = chosen});
-    std::this_thread::sleep_for(chosen);
+    pause_ = chosen;
     ++number_;
-    backoff_ = std::min(2 * backoff_, std::chrono::milliseconds(1000));
+    backoff_ = std::min(2 * std::min(backoff_, longest_backoff), longest_backoff);
+}
+
+void attempts::pause() const noexcept {
+    (void)blocking().sleep(after(pause_));
 }
 
 } // namespace tenon::detail

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include <tenon/pg/pool.hpp>
@@ -33,21 +32,32 @@ void transaction::require_open() const {
         throw usage_error("this transaction has ended: begin another");
 }
 
+transaction::follows_session::~follows_session() {
+    of.open_ = of.session_->transaction().is_open();
+}
+
 void transaction::commit() {
     require_open();
-    open_ = false;
-    session_->commit();
+    {
+        const follows_session in_any_case{*this};
+        session_->commit();
+    }
     committed();
 }
 
 void transaction::committed() {
     stored_ = true;
+    id_ = session_->transaction().id();
+    if (leased_) { // others may have it while the actions run
+        session_ = nullptr;
+        leased_.reset();
+    }
     for (const auto& action : std::exchange(on_commit_, {}))
         action();
 }
 
 std::uint64_t transaction::id() const noexcept {
-    return session_->transaction_id();
+    return stored_ ? id_ : session_->transaction().id();
 }
 
 void transaction::set_local(std::string_view name, std::string_view value) {
@@ -97,7 +107,7 @@ commit_state commit_status(transaction& tx, std::uint64_t id, std::chrono::milli
         .results = shapes_of<std::string_view>};
     if (id == 0)
         throw usage_error("commit_status needs the id of a transaction: begin it with transaction_options::keep_id");
-    const auto until = std::chrono::steady_clock::now() + patience;
+    const auto until = detail::after(patience);
     for (auto pause = std::chrono::milliseconds(1);; pause = std::min(2 * pause, std::chrono::milliseconds(100))) {
         parameter_list<1> values;
         const std::string text = std::to_string(id);
@@ -114,7 +124,7 @@ commit_state commit_status(transaction& tx, std::uint64_t id, std::chrono::milli
             return commit_state::forgotten;
         if (std::chrono::steady_clock::now() + pause >= until)
             return commit_state::in_progress;
-        std::this_thread::sleep_for(pause);
+        (void)detail::blocking().sleep(detail::after(pause));
     }
 }
 

@@ -70,6 +70,12 @@ descriptor make_bell() {
     return bell;
 }
 
+// Also while something that it said is still to be read.
+bool has_hung_up(const descriptor& client) {
+    pollfd look{.fd = client.get(), .events = POLLRDHUP, .revents = 0};
+    return ::poll(&look, 1, 0) > 0;
+}
+
 // Fails on a Unix socket, where there is nothing to turn off.
 void send_without_waiting(const descriptor& socket) {
     const int on = 1;
@@ -126,13 +132,25 @@ struct gate::state {
     void dial(link& one);
     void finish_dial(link& one);
     bool read_client(link& one);
-    void take_messages(link& one) const;
+    void take_messages(link& one);
+    void take_cancel(link& one, parcel request);
     bool read_server(link& one);
     void advance(link& one);
     void advance_to_server(link& one);
     void advance_to_client(link& one) const;
     bool intercept(link& one, const parcel& message);
     [[nodiscard]] bool is_due(const lane& way) const { return !way.kept.empty() && way.kept.front().due <= now; }
+    // Nothing goes to the server from it, however much time passes.
+    [[nodiscard]] bool is_held(const link& one) const {
+        return server_silent || one.cancel_swallowed || (cancels_held && one.cancel_is_next());
+    }
+    [[nodiscard]] bool wants_server(const link& one) const {
+        return !one.server.is_open() && !is_held(one) && (!one.cancel_is_next() || is_due(one.to_server));
+    }
+    void let_cancels_go() {
+        cancels_held = false;
+        links.sort([](const link& one, const link& other) { return one.cancel < other.cancel; });
+    }
     void remove_ended() {
         links.remove_if([](const link& one) { return one.is_cut() || one.is_over(); });
     }
@@ -163,15 +181,22 @@ struct gate::state {
     bool end_held = false;
     bool server_silent = false; // nothing goes to it
     bool client_silent = false;
+    bool cancels_held = false;
+    bool cancels_swallowed = false;
+    milliseconds cancel_delay{0};
     std::optional<std::string> swallow_text{};
     std::optional<std::string> cut_text{};
 
     std::uint64_t round_trips = 0;
     std::uint64_t accepted = 0;
+    std::uint64_t cancels = 0;
+    std::uint64_t cancels_passed = 0;
+    std::uint64_t last_cancel = 0; // ever
     std::size_t most_dials = 0;
 
     [[nodiscard]] std::size_t dials() const {
-        return static_cast<std::size_t>(std::ranges::count_if(links, [](const link& one) { return !one.ready; }));
+        return static_cast<std::size_t>(
+            std::ranges::count_if(links, [](const link& one) { return !one.ready && !has_hung_up(one.client); }));
     }
 
     std::jthread worker; // the last member: the first to end
@@ -209,9 +234,9 @@ void gate::state::watch(const link& one) {
         if (!way.kept.empty() && !held && way.kept.front().due > now)
             wake_at = std::min(wake_at, way.kept.front().due);
     };
-    wake_for(one.to_server, server_silent);
+    wake_for(one.to_server, is_held(one));
     wake_for(one.to_client, client_silent);
-    if (!one.server.is_open() && !server_silent)
+    if (wants_server(one))
         wake_at = std::min(wake_at, one.dial_from);
 
     int client_events = 0;
@@ -292,7 +317,7 @@ void gate::state::accept_clients() {
         }
         send_without_waiting(client);
         links.emplace_back(std::move(client));
-        most_dials = std::max(most_dials, dials());
+        most_dials = std::max(most_dials, std::max<std::size_t>(dials(), 1)); // it may have hung up, too
     }
 }
 
@@ -338,6 +363,10 @@ bool gate::state::read_client(link& one) {
         take_messages(one);
         return true;
     }
+    if (one.cancel_swallowed) {
+        one.cut();
+        return true;
+    }
     // Of a client that went while nothing was delivered, nothing will be.
     if (server_silent)
         one.to_server.kept.clear();
@@ -347,7 +376,7 @@ bool gate::state::read_client(link& one) {
     return true;
 }
 
-void gate::state::take_messages(link& one) const {
+void gate::state::take_messages(link& one) {
     std::size_t taken = 0;
     while (!one.opaque) {
         std::optional<parcel> message = one.next_message(taken);
@@ -355,11 +384,26 @@ void gate::state::take_messages(link& one) const {
             break;
         taken += message->bytes.size();
         message->due = now + delay;
-        one.to_server.keep(std::move(*message));
+        if (message->cancels)
+            take_cancel(one, std::move(*message));
+        else
+            one.to_server.keep(std::move(*message));
     }
     one.intake.erase(0, taken);
     if (one.opaque && !one.intake.empty())
         one.to_server.keep({.due = now + delay, .bytes = std::exchange(one.intake, {})});
+}
+
+// One that has to wait does so without the server, which would end it after a minute (authentication_timeout).
+void gate::state::take_cancel(link& one, parcel request) {
+    ++cancels;
+    one.cancel = ++last_cancel;
+    one.cancel_swallowed = cancels_swallowed;
+    request.due += cancel_delay;
+    if (cancels_held || cancels_swallowed || request.due > now)
+        one.hang_up_on_server();
+    if (!cancels_swallowed)
+        one.to_server.keep(std::move(request));
 }
 
 // False when there is nothing to read.
@@ -391,13 +435,13 @@ bool gate::state::read_server(link& one) {
 }
 
 void gate::state::advance(link& one) {
-    if (!one.is_cut() && !one.server.is_open() && !server_silent && one.dial_from <= now) {
+    if (!one.is_cut() && wants_server(one) && one.dial_from <= now) {
         if (one.to_server.ended && one.to_server.kept.size() == 1) // it went before its turn came
             one.cut();
         else
             dial(one);
     }
-    if (!one.is_cut() && one.connected && !server_silent)
+    if (!one.is_cut() && one.connected && !is_held(one))
         advance_to_server(one);
     if (!one.is_cut() && !client_silent)
         advance_to_client(one);
@@ -438,6 +482,7 @@ void gate::state::advance_to_server(link& one) {
                     ++one.ready_asked;
                     one.sync_last = next.by_sync;
                 }
+                cancels_passed += next.cancels ? 1 : 0;
                 way.out += next.bytes;
                 way.kept.pop_front();
                 continue;
@@ -511,7 +556,9 @@ void gate::open() {
                 while (!one.to_server.ended && self.read_client(one)) {
                 }
         self.delay = milliseconds{0};
-        self.refusing = self.end_held = self.server_silent = self.client_silent = false;
+        self.refusing = self.end_held = self.server_silent = self.client_silent = self.cancels_swallowed = false;
+        self.cancel_delay = milliseconds{0};
+        self.let_cancels_go();
         self.swallow_text.reset();
         self.cut_text.reset();
         for (link& one : self.links)
@@ -567,6 +614,30 @@ void gate::cut_before(std::string_view text) {
     state_->run([&] { state_->cut_text = text; });
 }
 
+void gate::hold_cancels() {
+    state_->run([&] { state_->cancels_held = true; });
+}
+
+void gate::release_cancels() {
+    state_->run([&] { state_->let_cancels_go(); });
+}
+
+void gate::delay_cancels(milliseconds longer) {
+    state_->run([&] { state_->cancel_delay = std::max(longer, milliseconds{0}); });
+}
+
+void gate::swallow_cancels(bool swallowed) {
+    state_->run([&] { state_->cancels_swallowed = swallowed; });
+}
+
+std::uint64_t gate::cancels() const {
+    return state_->read(state_->cancels);
+}
+
+std::uint64_t gate::cancels_passed() const {
+    return state_->read(state_->cancels_passed);
+}
+
 std::uint64_t gate::round_trips() const {
     return state_->read(state_->round_trips);
 }
@@ -587,8 +658,7 @@ std::size_t gate::most_dials_at_once() const {
 
 void gate::reset_counters() {
     state_->run([&] {
-        state_->round_trips = 0;
-        state_->accepted = 0;
+        state_->round_trips = state_->accepted = state_->cancels = state_->cancels_passed = 0;
         state_->most_dials = state_->dials();
     });
 }

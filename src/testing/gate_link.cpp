@@ -88,6 +88,7 @@ std::optional<parcel> link::next_message(std::size_t at) {
     } else if (code == cancel_request) {
         ready = true; // as much as it will ever be
         opaque = true;
+        message.cancels = true;
     } else {
         started = true;
         message.asks_ready = true;

@@ -40,6 +40,7 @@ struct parcel {
     bool asks_ready = false; // the server will answer it with ReadyForQuery, among others
     bool by_sync = false;    // and it is a Sync
     bool says_ready = false; // holds the first ReadyForQuery of its connection
+    bool cancels = false;    // a cancel request
 
     [[nodiscard]] bool is_last() const { return what != content::message && what != content::stream; }
 };
@@ -86,7 +87,9 @@ struct link {
 
     descriptor client;
     descriptor server{};
-    bool connected = false;             // to the server
+    bool connected = false;   // to the server
+    std::uint64_t cancel = 0; // its place among the cancel requests, from 1; 0 is an ordinary connection
+    bool cancel_swallowed = false;
     std::size_t tried = 0;              // addresses of the server that did not answer
     gate_clock::time_point dial_from{}; // not before
     lane to_server{};
@@ -112,6 +115,14 @@ struct link {
     [[nodiscard]] bool is_cut() const { return !client.is_open(); }
 
     void cut();
+
+    /// Closes the connection to the server; another one can be made.
+    void hang_up_on_server() {
+        server.close();
+        connected = false;
+    }
+
+    [[nodiscard]] bool cancel_is_next() const { return !to_server.kept.empty() && to_server.kept.front().cancels; }
 
     [[nodiscard]] bool is_over() const {
         const bool server_done = to_server.closed || to_server.broken;

@@ -43,6 +43,8 @@ server_settings cluster_defaults() {
         {"dynamic_shared_memory_type", "mmap"},
         {"timezone", "UTC"},
         {"log_timezone", "UTC"},
+        // For who has its URL only: the server will not outlive the tests.
+        {"tenon.ephemeral", "on"},
     };
 }
 

@@ -72,6 +72,10 @@ void drop_database(admin_session& session, const std::string& database) {
     session.query("DROP DATABASE IF EXISTS " + session.quote(database) + " WITH (FORCE)");
 }
 
+bool is_ephemeral(admin_session& session) {
+    return session.query("SELECT pg_catalog.current_setting('tenon.ephemeral', true)") == "on";
+}
+
 // A finished template is marked by datistemplate, which is set last.
 bool has_template(admin_session& session, const std::string& name) {
     return session.query(
@@ -145,13 +149,16 @@ test_database::test_database(const std::string& server_url, bool persistent, con
 test_database::~test_database() {
     const bool failed = std::uncaught_exceptions() > exceptions_at_start_;
     try {
-        if (keep_ || (failed && persistent_)) {
-            std::fprintf(stderr, "kept the test database %s:\n    psql \"%s\"\n", name_.c_str(),
-                         without_password(url_).c_str());
-            return;
+        if (!keep_) {
+            admin_session session{server_url_};
+            keep_ = failed && persistent_ && !is_ephemeral(session);
+            if (!keep_) {
+                drop_database(session, name_);
+                return;
+            }
         }
-        admin_session session{server_url_};
-        drop_database(session, name_);
+        std::fprintf(stderr, "kept the test database %s:\n    psql \"%s\"\n", name_.c_str(),
+                     without_password(url_).c_str());
     } catch (const std::exception& error) {
         // A crashed or stopped server is what some tests end with; its databases go with it.
         if (persistent_)

@@ -14,7 +14,8 @@ function(run)
 endfunction()
 
 # Release consumers of a debug library, and the flags of a sanitizer build, which its runtime needs.
-set(common -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}")
+set(common -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}"
+    "-DCMAKE_CXX_COMPILER_LAUNCHER=${LAUNCHER}")
 set(consumer "${ROOT}/tests/consumer")
 
 if(STEP STREQUAL "install")
@@ -51,7 +52,8 @@ elseif(STEP STREQUAL "pkg_config")
     endif()
     execute_process(COMMAND pkg-config --cflags --libs tenon OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
     separate_arguments(flags UNIX_COMMAND "${FLAGS} ${flags}")
-    run(${COMPILER} -std=c++20 "${consumer}/consumer.cpp" -o "${WORK}/consumer_pkg_config" ${flags})
+    run(${LAUNCHER} ${COMPILER} -std=c++20 -c "${consumer}/consumer.cpp" -o "${WORK}/consumer_pkg_config.o" ${flags})
+    run(${COMPILER} "${WORK}/consumer_pkg_config.o" -o "${WORK}/consumer_pkg_config" ${flags})
 
 else() # add_subdirectory, FetchContent
     # The prefix stands for a system with libpqxx installed; the build this test belongs to covers the other case.

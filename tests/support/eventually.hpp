@@ -7,9 +7,9 @@
 
 namespace tenon::tests {
 
-/// True as soon as the condition holds; false when the time is over first.
+/// True as soon as the condition holds; false when the time is over first, which is there to end what never comes.
 inline bool eventually(const std::function<bool()>& condition,
-                       std::chrono::steady_clock::duration within = std::chrono::seconds(20)) {
+                       std::chrono::steady_clock::duration within = std::chrono::seconds(120)) {
     const auto deadline = std::chrono::steady_clock::now() + within;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline)

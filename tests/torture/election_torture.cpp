@@ -4,8 +4,8 @@
 // cuts off, silences and terminates whoever leads, restarts the server, and promotes standbys, some of which missed the
 // last term. Afterwards the log is read: numbers without a gap, terms that never go back, one candidate for each term.
 // From what the candidates said themselves: were there ever two that held by their own clocks? Exits 1 when a stale
-// write was accepted. With --unfenced the candidates only look at `held()` before they write, and it exits 1 when that
-// was NOT found out: the checker can fail.
+// write was accepted. With --unfenced the candidates only look at `held()` before they write, it ends with the first
+// stale write, and exits 1 when there was NONE: the checker can fail.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -323,7 +323,14 @@ struct verdict {
     std::int64_t impostors = 0; ///< terms that two candidates wrote in
 };
 
-verdict read_log(arena& where) {
+bool stale_write_seen(const arena& where) {
+    static constexpr tenon::query<bool> seen{
+        "select exists (select from (select term, max(term) over (order by n) as highest from election_log) as log"
+        " where term < highest)"}; // one timeline: nobody is promoted
+    return where.connection().transact([](tenon::transaction& tx) { return seen.one(tx); });
+}
+
+verdict read_log(const arena& where) {
     verdict found;
     tenon::connection db = where.connection();
     static constexpr tenon::query<std::tuple<std::int64_t, int, std::int64_t, std::string>> rows{
@@ -388,8 +395,11 @@ int run(const settings& how) {
             {.election = election, .lease_ms = lease_ms, .poll_ms = poll_ms, .writes = true, .fenced = !how.unfenced},
             where.urls());
         nemesis enemy(where, lab, done, how.unfenced);
-        while (until ? std::chrono::steady_clock::now() < *until : done.handovers < how.handovers)
+        while (until ? std::chrono::steady_clock::now() < *until : done.handovers < how.handovers) {
             enemy.strike();
+            if (how.unfenced && stale_write_seen(where))
+                break;
+        }
         auto terms = lab.terms();
         doubled = overlaps(terms, done);
         std::ranges::sort(terms, {}, &seen_term::elected);

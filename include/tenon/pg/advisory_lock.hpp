@@ -26,13 +26,18 @@ void lock_until_end(transaction& tx, std::string_view name);
 /// back vacuum for as long as it waits.
 class advisory_lock {
 public:
-    /// Throws deadline_exceeded when somebody else has had it for all of `timeout`.
+    /// Throws deadline_exceeded when somebody else has had it for all of `timeout`; 0 tries once. A server that is
+    /// silent is given a second more, then the connection is closed, as nobody knows whether it has the lock:
+    /// connection_lost or deadline_exceeded.
     advisory_lock(connection& on, std::string_view name, std::chrono::milliseconds timeout);
     advisory_lock(const advisory_lock&) = delete;
     advisory_lock& operator=(const advisory_lock&) = delete;
+    /// Releases the lock; when the server does not say so within two seconds, by closing the connection.
     ~advisory_lock();
 
 private:
+    [[nodiscard]] bool try_once(std::chrono::milliseconds patience);
+
     connection& connection_;
     std::string name_;
 };

@@ -23,6 +23,7 @@ namespace detail {
 [[nodiscard]] std::string_view pool_name_of(const connection& of) noexcept;
 class session;
 class pool_core;
+class pool_dialers;
 
 } // namespace detail
 
@@ -90,6 +91,7 @@ private:
     friend observer* detail::observer_of(const connection& of) noexcept;
     friend std::string_view detail::pool_name_of(const connection& of) noexcept;
     friend class detail::pool_core;
+    friend class detail::pool_dialers;
 
     struct closer {
         detail::pool_core* home = nullptr; // where a pooled session goes back to

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -18,11 +19,14 @@ namespace tenon {
 class transaction;
 
 namespace detail {
-class session;
-}
+class copy_in_guest;
+struct copy_in_leave {
+    void operator()(copy_in_guest* of) const noexcept;
+};
+} // namespace detail
 
 /// Rows on their way into one table. While it lives, its session can do nothing else; left without `finish`, the
-/// COPY is broken off and the transaction has failed.
+/// COPY is broken off and the transaction has failed. It can do nothing once its transaction has ended.
 class copy_in {
 public:
     /// `what` is the COPY statement and names the record; `fields` are those that are sent, in the order of its
@@ -78,7 +82,7 @@ private:
     }
     void flush();
 
-    detail::session* session_;
+    std::unique_ptr<detail::copy_in_guest, detail::copy_in_leave> guest_{};
     statement what_;
     buffer rows_;
     std::vector<std::size_t> fields_;

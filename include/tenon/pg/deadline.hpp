@@ -10,14 +10,11 @@ namespace tenon {
 
 class transaction;
 
-namespace detail {
-class session;
-}
-
 /// While it lives, a statement that is not answered in time is cancelled, and throws deadline_exceeded: the
 /// transaction has failed then (a savepoint undoes that), the session goes on. A server that does not react to the
-/// cancellation within a second is given up with connection_lost. Deadlines nest; the earlier one counts. COMMIT and
-/// ROLLBACK are not cut short.
+/// cancellation within a second is given up with connection_lost. Deadlines nest; the earlier one counts, and none
+/// outlives its transaction. COMMIT and ROLLBACK are not cut short: they, and the end of a savepoint, heed no deadline.
+/// The transaction must outlive it.
 class deadline {
 public:
     deadline(transaction& tx, std::chrono::milliseconds within);
@@ -26,7 +23,7 @@ public:
     ~deadline();
 
 private:
-    detail::session& session_;
+    transaction& transaction_;
     std::chrono::steady_clock::time_point outer_;
 };
 

@@ -32,15 +32,17 @@ struct notification {
 /// Used by one thread at a time.
 class listener {
 public:
-    /// Opens the session and listens. Throws connection_failed, also when the server cannot be reached at first;
-    /// session_not_dedicated when a pooler answers.
+    /// Opens the session and listens, within `connect_timeout` in all; of several hosts with the primary. Throws
+    /// connection_failed, also when the server cannot be reached at first; session_not_dedicated when a pooler answers.
     listener(std::string_view conninfo, std::vector<std::string> channels, const connection_options& options = {});
     listener(const listener&) = delete;
     listener& operator=(const listener&) = delete;
     ~listener();
 
-    /// The next notification; nullopt once `stop` is requested. Waits for as long as it takes, and opens the session
-    /// again as often as it takes, with pauses that grow to five seconds.
+    /// The next notification; nullopt once `stop` is requested, which ends any wait. Waits for as long as it takes, and
+    /// opens the session again as often as it takes, with pauses that grow to five seconds. Throws as the constructor
+    /// what no waiting mends: the server refuses the role, its password, the database or the privilege, or a pooler
+    /// answers. May be called again then.
     [[nodiscard]] std::optional<notification> next(const std::stop_token& stop);
 
 private:

@@ -8,7 +8,10 @@
 //
 // Statements are sent as they are queued and answered at the end of the block (libpq's pipeline mode, manual
 // section 34.5). Each gives a `pending` answer, to be asked after the block. When one fails, those behind it are
-// not run, the transaction has failed, and the block throws the error of the first, with its number.
+// not run, the transaction has failed, and the block throws the error of the first, with its number. A block that
+// throws by itself leaves what it has queued: those statements are run, and count if the transaction goes on and
+// commits. Inside of the block the transaction can do nothing else: its statements, streams and savepoints, and those
+// of its repositories, are usage errors there.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +35,10 @@ class repository; // above this layer: only named, so that `p.find<User>(id)` ca
 
 namespace detail {
 
-class session;
+class pipeline_guest;
+struct pipeline_leave {
+    void operator()(pipeline_guest* of) const noexcept;
+};
 
 /// The answer to one statement of a pipeline.
 class pipeline_answer {
@@ -136,7 +142,8 @@ public:
         return repository<R, pipeline>(*this).erase(key...);
     }
 
-    /// Commits behind the last statement, in the same round trip. Nothing can be queued after it.
+    /// Commits behind the last statement, in the same round trip; in one of its own where the transaction has a
+    /// deadline, which holds for the statements and not for COMMIT. Nothing can be queued after it.
     void commit();
 
     /// Number of statements so far.
@@ -163,7 +170,7 @@ private:
     void finish();
 
     transaction& transaction_;
-    detail::session& session_;
+    std::unique_ptr<detail::pipeline_guest, detail::pipeline_leave> guest_;
     std::shared_ptr<detail::pipeline_answers> answers_;
     bool commit_ = false;
 };

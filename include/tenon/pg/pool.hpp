@@ -174,7 +174,9 @@ private:
 
     [[nodiscard]] const std::string& conninfo() const noexcept; // may hold a password
     [[nodiscard]] connection acquire_read_only(const read_options& how, caller where);
-    [[nodiscard]] std::chrono::milliseconds measure_lag(connection& replica);
+    [[nodiscard]] static connection lent(detail::pool_core& by, std::chrono::milliseconds timeout, caller where);
+    [[nodiscard]] static std::chrono::milliseconds measure_lag(connection& replica, detail::pool_core& primary,
+                                                               caller where);
     [[nodiscard]] static bool has_replayed(connection& replica, wal_position until, std::chrono::milliseconds wait);
 
     detail::pool_core* core_ = nullptr; // counted by hand: it outlives the pool while a connection is lent

@@ -12,7 +12,8 @@ namespace tenon {
 /// usable again in which a statement failed meanwhile. Savepoints nest; end them in reverse order.
 class savepoint {
 public:
-    /// Costs a round trip. Throws what a failing statement throws.
+    /// Costs no round trip: it is sent, and ended, with the statement that follows.
+    /// Throws usage_error when the transaction has ended, or is occupied by a pipeline, a stream or a COPY.
     explicit savepoint(transaction& tx);
     savepoint(const savepoint&) = delete;
     savepoint& operator=(const savepoint&) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -43,14 +44,15 @@ struct transaction_options {
 
 namespace detail {
 
-/// Counts attempts; decides in a catch block whether there is another.
+/// Counts attempts; decides whether there is another.
 class attempts {
 public:
     /// Throws usage_error when the options break their rules.
     explicit attempts(const transaction_options& how);
 
-    /// Call while an exception is handled: pauses when another attempt is due, rethrows when not.
-    void next_or_rethrow(observer* told, std::string_view pool);
+    /// Throws the failure on unless another attempt is due, behind `pause`.
+    void failed(const std::exception_ptr& failure, observer* told, std::string_view pool);
+    void pause() const noexcept;
 
     [[nodiscard]] int number() const noexcept { return number_; }
     /// The options for this attempt: with what is left of the deadline. Throws deadline_exceeded when nothing is.
@@ -61,6 +63,7 @@ private:
     int number_ = 1;
     std::chrono::milliseconds backoff_;
     std::chrono::steady_clock::time_point until_;
+    std::chrono::microseconds pause_{0};
 };
 
 template <class Source, class Body>

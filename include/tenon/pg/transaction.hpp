@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,7 @@ public:
     /// On a connection of one's own, which must outlive it. Throws usage_error if one is open there already.
     explicit transaction(connection& on, const transaction_options& how = {});
 
-    /// On a connection of the pool, held until the end of the scope. Throws pool_timeout.
+    /// On a connection of the pool, held until it is committed or the scope ends. Throws pool_timeout.
     explicit transaction(pool& from, const transaction_options& how = {}, caller where = caller::here());
 
     transaction(const transaction&) = delete;
@@ -38,7 +39,10 @@ public:
 
     /// Makes it permanent. Throws failed_transaction when a statement had failed before, whether that was
     /// seen by tenon or by libpqxx on the same session; constraint_violation or serialization_failure when
-    /// the server refuses at the end; connection_lost with `outcome_unknown()` when the answer got lost.
+    /// the server refuses at the end; connection_lost with `outcome_unknown()` when the answer got lost, and error with
+    /// `outcome_unknown()` when the server has committed without waiting for its synchronous standby, as it was told to
+    /// by a cancellation. Throws usage_error, and the transaction stays open, while a stream, a COPY or a pipeline
+    /// occupies it.
     void commit();
 
     /// Ends it without effect; nothing happens if it has ended already.
@@ -60,7 +64,8 @@ public:
     decltype(auto) transact(Body&& body);
 
     /// Calls `action` once this transaction has been committed for sure, in order; never after a rollback or an unknown
-    /// outcome. An exception of an action leaves `commit()`, and the actions behind it are not called.
+    /// outcome. A connection of the pool has gone back by then: actions may use the pool. An exception of an action
+    /// leaves `commit()`, and the actions behind it are not called.
     void on_commit(std::function<void()> action) { on_commit_.push_back(std::move(action)); }
 
     /// Sets a parameter of the session until the end of this transaction: `tx.set_local("statement_timeout", "2s")`.
@@ -75,7 +80,8 @@ public:
     void act_as_tenant(std::string_view tenant);
 
     /// Runs SQL without parameters, several statements if they are separated by `;`. Returns the number of
-    /// rows that the last of them touched.
+    /// rows that the last of them touched. SQL that ends the transaction (COMMIT, ROLLBACK, BEGIN) is noticed behind
+    /// it: the connection is given up with usage_error, and what the text stored outside of the transaction stays.
     std::uint64_t execute(std::string_view sql);
 
     /// Runs one statement with parameters `$1`, `$2`, ...; returns the number of rows it touched.
@@ -120,9 +126,15 @@ private:
 
     void require_open() const;
     void committed(); // stored for sure: the actions that wait for it are due
+    /// However its scope is left: open for as long as the session says so.
+    struct follows_session {
+        transaction& of;
+        ~follows_session();
+    };
 
     std::optional<connection> leased_;
-    detail::session* session_;
+    detail::session* session_; // nullptr once a lease has gone back
+    std::uint64_t id_ = 0;     // of a committed one
     bool open_ = true;
     bool stored_ = false;
     int attempt_ = 1;
@@ -154,37 +166,33 @@ inline transaction begin(pool& from, const transaction_options& how, caller wher
 [[nodiscard]] observer* observer_of(const pool& of) noexcept;
 [[nodiscard]] std::string_view pool_name_of(const pool& of) noexcept;
 
-/// Takes over whether the transaction was stored, however its scope is left.
-struct stored_guard {
-    const bool& stored;
-    bool& out;
-    ~stored_guard() { out = stored; }
-};
-
 template <class Source, class Body>
 decltype(auto) transact(Source& source, const transaction_options& how, Body&& body, caller where) {
-    bool stored = false; // then a failure is that of an action behind the commit: not to be run again
-    for (attempts attempt(how);;) {
-        try {
+    for (attempts attempt(how);; attempt.pause()) {
+        std::exception_ptr failure;
+        {
             transaction tx = begin(source, attempt.options(), where);
             tx.attempt_ = attempt.number();
-            const stored_guard guard{tx.stored_, stored};
-            if constexpr (std::is_void_v<std::invoke_result_t<Body&, transaction&>>) {
-                body(tx);
-                if (tx.is_open()) // a pipeline may have committed already
-                    tx.commit();
-                return;
-            } else {
-                decltype(auto) answer = body(tx);
-                if (tx.is_open())
-                    tx.commit();
-                return answer;
+            try {
+                if constexpr (std::is_void_v<std::invoke_result_t<Body&, transaction&>>) {
+                    body(tx);
+                    if (tx.is_open()) // a pipeline may have committed already
+                        tx.commit();
+                    return;
+                } else {
+                    decltype(auto) answer = body(tx);
+                    if (tx.is_open())
+                        tx.commit();
+                    return answer;
+                }
+            } catch (...) {
+                if (tx.stored_) // the failure is that of an action behind the commit: not to be run again
+                    throw;
+                failure = std::current_exception();
             }
-        } catch (...) {
-            if (stored)
-                throw;
-            attempt.next_or_rethrow(observer_of(source), pool_name_of(source));
+            tx.rollback(); // with no exception in flight: it waits
         }
+        attempt.failed(failure, observer_of(source), pool_name_of(source));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include <tenon/core/error.hpp>
 #include <tenon/pg/row.hpp>
 #include <tenon/pg/row_source.hpp>
 #include <tenon/sql/table.hpp>
@@ -44,15 +45,21 @@ public:
         stream* of_;
     };
 
-    /// Reads the first row; call it once. Throws what the statement throws; decode_error.
-    [[nodiscard]] iterator begin() { return iterator(*this); }
+    /// Reads the first row. Throws what the statement throws; decode_error; usage_error the second time, and when it
+    /// was moved from.
+    [[nodiscard]] iterator begin() {
+        if (!rows_ || begun_)
+            throw usage_error("a stream is one pass over its rows: it was begun before, or moved from");
+        begun_ = true;
+        return iterator(*this);
+    }
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
     void read() {
         detail::row_room<field_count<R>> room;
         current_.reset();
-        if (rows_->next(room.values)) {
+        if (rows_ && rows_->next(room.values)) {
             const auto make = [&] { return decode_values<R>(room.values.data(), shape_of_record<R>); };
             current_.emplace(detail::made_in_place{make});
         } else
@@ -61,6 +68,7 @@ private:
 
     std::unique_ptr<row_source> rows_;
     std::optional<R> current_;
+    bool begun_ = false;
 };
 
 } // namespace tenon

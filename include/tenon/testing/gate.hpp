@@ -96,6 +96,29 @@ public:
     /// text is found as by `swallow_answer_to()`, and goes first where both match. A second call replaces it.
     void cut_before(std::string_view text);
 
+    /// Cancel requests alone, from now on: each is kept and its connection left open, as if the network were slow for
+    /// it, until `release_cancels()`. All else passes as before. A request is a connection of its own that names a
+    /// backend (manual, "Canceling Requests in Progress"); one that is encrypted cannot be told from other connections.
+    void hold_cancels();
+
+    /// Delivers the requests that were held, in the order they came, and holds no more. Those whose client has hung up
+    /// meanwhile are delivered, too: what was sent is on its way. (The server works each off in a process of its own.)
+    void release_cancels();
+
+    /// Delivers cancel requests that come from now on this much later, in addition to `delay()`. 0, where a gate
+    /// starts, is no delay. Below 0 counts as 0.
+    void delay_cancels(std::chrono::milliseconds longer);
+
+    /// While true, cancel requests get lost: those that come are never delivered, not by `open()` either, and their
+    /// connections stay open until their client hangs up or `cut()`.
+    void swallow_cancels(bool swallowed = true);
+
+    /// Cancel requests that have come; held, delayed and swallowed ones included.
+    [[nodiscard]] std::uint64_t cancels() const;
+
+    /// Cancel requests that were handed on to the server.
+    [[nodiscard]] std::uint64_t cancels_passed() const;
+
     /// How often the server spoke after a client had, summed over connections: how often somebody had to wait for
     /// the network. A connection takes one or more before its first statement; `reset_counters()` comes after those.
     [[nodiscard]] std::uint64_t round_trips() const;
@@ -107,11 +130,11 @@ public:
     [[nodiscard]] std::size_t open_connections() const;
 
     /// The most connections that were being made at once: accepted, but their client not yet told that the server is
-    /// ready for its first statement.
+    /// ready for its first statement. One that has hung up is not making a connection any more.
     [[nodiscard]] std::size_t most_dials_at_once() const;
 
-    /// Starts the counters again: `round_trips()` and `connections()` from 0, `most_dials_at_once()` from those under
-    /// way now.
+    /// Starts the counters again: `most_dials_at_once()` from those under way now, the others from 0 (but
+    /// `open_connections()`, which counts what there is).
     void reset_counters();
 
 private:

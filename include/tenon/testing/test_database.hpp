@@ -8,7 +8,8 @@
 /// It lives on a given cluster, else on the server that the environment variable TENON_TEST_URL names, else on
 /// `shared_cluster()`. On a server named by TENON_TEST_URL, a database whose scope is left by an exception (as
 /// a failed Catch2 REQUIRE does) is kept, and its name and a psql command are printed to stderr. On an
-/// ephemeral cluster it is dropped all the same, since the server would not outlive the process.
+/// ephemeral cluster, also one of another process, it is dropped all the same, since the server would not outlive
+/// the tests.
 ///
 /// One thread uses one object; many objects may be made and dropped at once, also by many processes.
 

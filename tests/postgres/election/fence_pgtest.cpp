@@ -27,7 +27,7 @@ struct fenced : database_fixture {
 TEST_CASE("a service that was given a token writes while its term lasts, and not after it") {
     fenced t;
     pool pooled{t.database.url()};
-    election job{pooled, "job", {.lease = 1s, .poll = 50ms}};
+    election job{pooled, "job", {.lease = 10s, .poll = 50ms}};
     const auto leadership = job.campaign({});
     const fencing_token token = fencing_token::parse(leadership->token().to_string()).value();
     CHECK_NOTHROW(t.db.transact([&](transaction& tx) { require_token(tx, "job", token); }));
@@ -39,7 +39,7 @@ TEST_CASE("a service that was given a token writes while its term lasts, and not
 TEST_CASE("a term of the same number but of another history is refused") {
     fenced t;
     pool pooled{t.database.url()};
-    election job{pooled, "job", {.lease = 1s, .poll = 50ms}};
+    election job{pooled, "job", {.lease = 10s, .poll = 50ms}};
     const auto leadership = job.campaign({});
     t.run("update tenon.election_term set id = gen_random_uuid()"); // as a standby that missed the term would have it
     CHECK_THROWS_AS(leadership->transact([](transaction& tx) { tx.execute("select 1"); }), fenced_out);

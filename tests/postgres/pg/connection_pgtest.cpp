@@ -63,8 +63,9 @@ TEST_CASE("a wrong password is told, and the password is in no message") {
 }
 
 TEST_CASE("a missing database is told with its SQLSTATE") {
+    const testing::test_database database;
     try {
-        connection{testing::shared_cluster().url("nobody_made_this")};
+        connection{database.url() + " dbname=nobody_made_this"};
         FAIL("accepted");
     } catch (const connection_failed& refused) {
         CHECK(refused.sqlstate() == "3D000");

@@ -18,7 +18,9 @@
 #include <tenon/pg/pqxx_interop.hpp>
 
 #include "support/database_fixture.hpp"
+#include "support/end_backend.hpp"
 #include "support/eventually.hpp"
+#include "support/in_vain.hpp"
 
 using namespace tenon;
 using namespace tenon::tests;
@@ -29,11 +31,7 @@ namespace {
 
 void end_backend(const std::string& url, int pid) {
     connection other{url};
-    other.transact([pid](transaction& tx) { tx.execute("select pg_terminate_backend($1)", pid); });
-    other.transact([pid](transaction& tx) {
-        while (tx.execute("select 1 from pg_stat_activity where pid = $1", pid) != 0)
-            tx.execute("select pg_stat_clear_snapshot()");
-    });
+    tests::end_backend(other, pid);
 }
 
 } // namespace
@@ -55,7 +53,7 @@ TEST_CASE("a returned connection is lent again, the last one first") {
 TEST_CASE("the pool is bounded, and a wait that ends in vain says what it looked like") {
     const testing::test_database database;
     pool db{database.url(), {.max_size = 1, .acquire_timeout = 20ms}};
-    const connection held = db.acquire(30s); // opening a session may take longer than 20 ms
+    const connection held = db.acquire(60s); // opening a session may take longer than 20 ms
     try {
         (void)db.acquire();
         FAIL("lent twice");
@@ -68,17 +66,9 @@ TEST_CASE("the pool is bounded, and a wait that ends in vain says what it looked
 
 TEST_CASE("a timed-out wait names the last connect error, and the password is not in it") {
     pool db{"postgresql://me:hunter2@127.0.0.1:1/nowhere", {.acquire_timeout = 100ms}};
-    std::string message;
-    REQUIRE(eventually([&] { // until the first dial has failed
-        try {
-            (void)db.acquire();
-        } catch (const pool_timeout& late) {
-            message = late.what();
-        }
-        return message.find("could not be opened") != std::string::npos;
-    }));
-    CHECK_THAT(message, ContainsSubstring("the last session could not be opened") &&
-                            ContainsSubstring("Connection refused") && !ContainsSubstring("hunter2"));
+    CHECK_THAT(in_vain(db, "could not be opened"), ContainsSubstring("the last session could not be opened") &&
+                                                       ContainsSubstring("Connection refused") &&
+                                                       !ContainsSubstring("hunter2"));
 }
 
 TEST_CASE("a pool of an unreadable connection string is refused at once") {
@@ -87,7 +77,7 @@ TEST_CASE("a pool of an unreadable connection string is refused at once") {
 
 TEST_CASE("waiters are served in the order they came") {
     const testing::test_database database;
-    pool db{database.url(), {.max_size = 1, .acquire_timeout = 30s}};
+    pool db{database.url(), {.max_size = 1, .acquire_timeout = 60s}};
     std::mutex mutex;
     std::vector<int> order;
     std::vector<std::jthread> waiters;
@@ -162,7 +152,7 @@ TEST_CASE("after a restart of the server the pool serves again by itself") {
 TEST_CASE("a server that comes late is found by those who wait") {
     testing::cluster server;
     server.stop();
-    pool db{server.url(), {.max_size = 2, .acquire_timeout = 30s}};
+    pool db{server.url(), {.max_size = 2, .acquire_timeout = 60s}};
     std::atomic<int> served{0};
     std::vector<std::jthread> waiters;
     for (int i = 0; i < 4; ++i)
@@ -232,7 +222,7 @@ TEST_CASE("many threads share few connections, each used by one at a time") {
 TEST_CASE("min_size sessions are there after warm_up, and a dead one is replaced") {
     const testing::test_database database;
     pool db{database.url(), {.max_size = 4, .min_size = 2}};
-    db.warm_up(10s);
+    db.warm_up(60s);
     CHECK(db.status().idle == 2);
     end_backend(database.url(), [&] { return db.acquire().backend_pid(); }());
     db.transact([](transaction& tx) { tx.execute("select 1"); });
@@ -244,7 +234,8 @@ TEST_CASE("warm_up gives up in time, with the reason") {
     const std::string url = server.url();
     server.stop();
     pool db{url, {.min_size = 1}};
-    CHECK_THROWS_WITH(db.warm_up(200ms), ContainsSubstring("the last session could not be opened"));
+    CHECK_THAT(in_vain("could not be opened", [&] { db.warm_up(200ms); }),
+               ContainsSubstring("the last session could not be opened"));
 }
 
 TEST_CASE("after_connect sees every new session before it is lent, and may refuse it") {
@@ -260,13 +251,13 @@ TEST_CASE("after_connect sees every new session before it is lent, and may refus
     pool refusing{database.url(), {.acquire_timeout = 100ms, .after_connect = [](connection&) {
                                        throw std::runtime_error("not this one");
                                    }}};
-    CHECK_THROWS_WITH(refusing.acquire(), ContainsSubstring("not this one"));
+    CHECK_THAT(in_vain(refusing, "not this one"), ContainsSubstring("not this one"));
 }
 
 TEST_CASE("a wait in vain names the place that holds a connection longest") {
     const testing::test_database database;
     pool db{database.url(), {.max_size = 1, .acquire_timeout = 20ms}};
-    const connection held = db.acquire(30s);
+    const connection held = db.acquire(60s);
     CHECK_THROWS_WITH(db.acquire(), ContainsSubstring("the oldest was lent") && ContainsSubstring("pool_pgtest.cpp:"));
 }
 
@@ -311,7 +302,7 @@ TEST_CASE("a pool that shrinks closes what is surplus, and one that grows serves
     auto two = std::make_unique<connection>(db.acquire());
     std::atomic<bool> served{false};
     std::jthread waiter([&] {
-        const connection three = db.acquire(30s);
+        const connection three = db.acquire(60s);
         served = true;
     });
     REQUIRE(eventually([&] { return db.status().waiting == 1; }));
@@ -333,7 +324,7 @@ TEST_CASE("close waits for borrowers, refuses new ones, and says who did not com
     CHECK_THROWS_AS(db.acquire(), pool_closed);
     CHECK(db.health().state == pool_health::condition::down);
     std::jthread returner([&] { late.reset(); });
-    CHECK(db.close(30s) == 0);
+    CHECK(db.close(60s) == 0);
     CHECK(db.status().idle == 0);
 }
 
@@ -344,7 +335,7 @@ TEST_CASE("closing wakes those who wait") {
     std::atomic<bool> refused{false};
     std::jthread waiter([&] {
         try {
-            (void)db.acquire(30s);
+            (void)db.acquire(60s);
         } catch (const pool_closed&) {
             refused = true;
         }
@@ -360,24 +351,25 @@ TEST_CASE("health tells ready, degraded and down, with reason, error and time, a
     pool db{server.url(), {.max_size = 1, .acquire_timeout = 100ms}};
     CHECK(db.health().state == ready);
     {
-        const connection held = db.acquire(30s);
+        auto held = std::make_unique<connection>(db.acquire(60s));
         CHECK(db.health().state == ready);
         CHECK_THROWS_AS(db.acquire(), pool_timeout);
         CHECK(db.health().state == ready); // nobody waits any more
-        std::jthread waiter([&] { CHECK_THROWS_AS(db.acquire(500ms), pool_timeout); });
-        REQUIRE(eventually([&] { return db.status().waiting == 1; }));
+        const std::jthread waiter([&] { CHECK_NOTHROW(db.acquire(60s)); });
+        CHECK(eventually([&] { return db.status().waiting == 1; }));
         CHECK(db.health().state == degraded);
         CHECK_THAT(db.health().reason, ContainsSubstring("all 1 connections are lent"));
+        held.reset();
     }
     const auto before = std::chrono::system_clock::now();
     server.stop();
-    CHECK_THROWS_AS(db.acquire(), pool_timeout);
+    CHECK_THAT(in_vain(db, "cannot connect"), ContainsSubstring("cannot connect"));
     const pool_health lost = db.health();
     CHECK(lost.state == down);
     CHECK_THAT(lost.last_error, ContainsSubstring("cannot connect"));
     CHECK(lost.since >= before);
     server.start();
-    (void)db.acquire(30s);
+    (void)db.acquire(60s);
     CHECK(db.health().state == ready);
     CHECK_FALSE(db.health().last_error.empty());
 }

@@ -73,10 +73,20 @@ TEST_CASE("the first statement of a transaction survives DEALLOCATE ALL and DISC
     CHECK(t.read() == 10);
 }
 
-TEST_CASE("a later statement fails once, since others were run before it, and the next transaction works") {
+TEST_CASE("DEALLOCATE ALL by tx.execute is noticed: a later statement of another transaction works, too") {
     things t;
     CHECK(t.read() == 10);
     t.db.transact([](transaction& tx) { tx.execute("deallocate all"); });
+    t.db.transact([](transaction& tx) {
+        tx.execute("update thing set n = n + 1");
+        CHECK(repository<Thing>{tx}.get(1).n == 11);
+    });
+}
+
+TEST_CASE("a later statement fails once, since others were run before it, and the next transaction works") {
+    things t;
+    CHECK(t.read() == 10);
+    t.db.transact([](transaction& tx) { tx.execute("do $$ begin execute 'deallocate all'; end $$"); }); // unseen
     CHECK_THROWS_AS(t.db.transact([](transaction& tx) {
         tx.execute("update thing set n = n + 1");
         (void)repository<Thing>{tx}.get(1);

@@ -116,20 +116,24 @@ TEST_CASE("a statement that failed through tenon fails libpqxx's next one, too")
     CHECK_THROWS_AS(tx.commit(), failed_transaction);
 }
 
-TEST_CASE("a transaction ended by SQL is noticed at commit") {
+TEST_CASE("a transaction ended by other code is noticed at the next statement, and at commit") {
     bank t;
-    transaction tx(t.db);
-    tx.execute("update account set balance = 1 where id = 1");
-    tx.execute("rollback");
-    CHECK_THROWS_AS(tx.execute("update account set balance = 2 where id = 1"), usage_error); // it would stand alone
-    CHECK_THROWS_AS(tx.commit(), usage_error);
+    {
+        transaction tx(t.db);
+        tx.execute("update account set balance = 1 where id = 1");
+        as_pqxx(tx).exec("rollback");
+        CHECK_THROWS_AS(tx.execute("update account set balance = 2 where id = 1"), usage_error); // it would stand alone
+        CHECK_THROWS_AS(tx.commit(), usage_error);
+    }
     CHECK(t.balance(1) == 100);
 }
 
 TEST_CASE("transaction control as SQL gives the connection up, so that nothing more is run in another transaction") {
     bank t;
-    const char* const control = GENERATE("commit", "commit; begin", "commit and chain", "rollback; begin",
-                                         "select 1; commit; begin", "prepare transaction 'x'", "begin");
+    const char* const control =
+        GENERATE("commit", "commit; begin", "commit and chain", "rollback; begin", "select 1; commit; begin",
+                 "prepare transaction 'x'", "begin", "rollback", "abort", "rollback and chain", "ROLLBACK AND CHAIN",
+                 "rollback; select 1", "savepoint chain; rollback and chain");
     CAPTURE(control);
     connection db{t.database.url()};
     transaction tx(db);

@@ -23,6 +23,7 @@
 
 #include "ask.hpp"
 #include "environment_variable.hpp"
+#include "support/eventually.hpp"
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
@@ -32,6 +33,7 @@ using tenon::testing::shared_cluster;
 using tenon::testing::stop_mode;
 using tenon::tests::ask;
 using tenon::tests::environment_variable;
+using tenon::tests::eventually;
 
 namespace {
 
@@ -43,16 +45,6 @@ bool process_exists(pid_t pid) {
     std::getline(file, line);
     const std::size_t name_end = line.rfind(") ");
     return name_end != std::string::npos && line[name_end + 2] != 'Z';
-}
-
-bool comes_true_within(std::chrono::milliseconds patience, const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until)
-            return false;
-        std::this_thread::sleep_for(5ms);
-    }
-    return true;
 }
 
 // The id of the server's System V segment, from the last but one line of postmaster.pid.
@@ -226,7 +218,7 @@ TEST_CASE("nothing of a cluster is left after its process is killed, though a pr
 
     kill_and_reap(told.process);
 
-    CHECK(comes_true_within(15s, [&] { return !fs::exists(told.folder.data()); }));
+    CHECK(eventually([&] { return !fs::exists(told.folder.data()); }));
     CHECK_FALSE(process_exists(told.postmaster));
     CHECK_FALSE(shared_memory_exists(told.shared_memory));
     CHECK(::kill(told.spawned, SIGKILL) == 0);
@@ -237,7 +229,7 @@ TEST_CASE("nothing is left of a cluster whose postmaster was killed before its p
 
     kill_and_reap(told.process);
 
-    CHECK(comes_true_within(15s, [&] { return !fs::exists(told.folder.data()); }));
+    CHECK(eventually([&] { return !fs::exists(told.folder.data()); }));
     CHECK_FALSE(process_exists(told.postmaster));
     CHECK_FALSE(shared_memory_exists(told.shared_memory));
 }
@@ -303,7 +295,7 @@ TEST_CASE("a crash kills every process of the server, and a start recovers what 
 
     server.crash();
     CHECK_FALSE(server.running());
-    CHECK(comes_true_within(1s, [&] { return !process_exists(backend); }));
+    CHECK(eventually([&] { return !process_exists(backend); }));
     server.start();
 
     CHECK(ask(server.url(), "SELECT n FROM kept") == "1");
@@ -354,6 +346,36 @@ TEST_CASE("a primary knows its standby by the standby's cluster_name") {
     const cluster standby = primary.standby({.settings = {{"cluster_name", "west"}}});
 
     CHECK(ask(primary.url(), "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'west'") == "1");
+}
+
+TEST_CASE("a cluster runs initdb, or copies what it made before") {
+    cluster made;
+    {
+        const environment_variable none{"TENON_PG_INITDB", ""};
+        cluster anew{{.listen_tcp = true}};
+        CHECK(ask(anew.tcp_url(), "SELECT 1") == "1");
+        CHECK(ask(anew.url(), "SELECT system_identifier FROM pg_control_system()") !=
+              ask(made.url(), "SELECT system_identifier FROM pg_control_system()"));
+        ask(anew.url(), "CREATE TABLE kept AS SELECT 7 AS n");
+        anew.stop();
+        made = std::move(anew);
+    }
+    const environment_variable named{"TENON_PG_INITDB", made.data_directory().string()};
+    const cluster copied{{.listen_tcp = true}};
+    CHECK(ask(copied.url(), "SELECT n FROM kept") == "7");
+    CHECK(ask(copied.tcp_url(), "SELECT n FROM kept") == "7"); // by a password of its own
+    CHECK(copied.socket_directory() != made.socket_directory());
+}
+
+TEST_CASE("what is to be copied and is no data directory is named with the remedy") {
+    const environment_variable nowhere{"TENON_PG_INITDB", "/nonexistent"};
+    try {
+        const cluster server;
+        FAIL("a server started from /nonexistent");
+    } catch (const cluster_error& error) {
+        CHECK(std::string{error.what()} == "TENON_PG_INITDB names /nonexistent, which is no data directory; name what "
+                                           "initdb made, or unset it to have it run");
+    }
 }
 
 TEST_CASE("missing server programs are named with the remedy") {

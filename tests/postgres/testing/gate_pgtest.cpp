@@ -10,9 +10,12 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <libpq-fe.h>
@@ -89,6 +92,104 @@ int peek(const session& from) {
     if (got >= 0)
         return static_cast<int>(got);
     return errno == EAGAIN ? -1 : -2;
+}
+
+using cancel_handle = std::unique_ptr<PGcancel, void (*)(PGcancel*)>;
+
+// Sends a cancel request and waits for its connection's end, as PQcancel does: true when it was sent.
+std::future<bool> cancel(const session& what) {
+    return std::async(std::launch::async, [handle = cancel_handle{PQgetCancel(what.get()), PQfreeCancel}] {
+        return PQcancel(handle.get(), nullptr, 0) == 1;
+    });
+}
+
+// A statement that only a cancellation ends, or its database.
+struct long_statement {
+    explicit long_statement(const gated& on) : t{on}, client{on.connect()} {
+        REQUIRE(PQsendQuery(client.get(), "SELECT pg_sleep(3600)") == 1);
+        REQUIRE(eventually([this] { return runs(); }));
+    }
+    [[nodiscard]] bool runs() const {
+        return t.ask_directly("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid = " + pid) ==
+               "1";
+    }
+    [[nodiscard]] bool was_cancelled() const {
+        const std::unique_ptr<PGresult, void (*)(PGresult*)> answer{PQgetResult(client.get()), PQclear};
+        const char* const state = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
+        return state != nullptr && std::string_view{state} == "57014";
+    }
+
+    const gated& t;
+    session client;
+    std::string pid = std::to_string(PQbackendPID(client.get()));
+};
+
+bool is_over(const std::future<bool>& request) {
+    return request.wait_for(0s) == std::future_status::ready;
+}
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in place{};
+    place.sin_family = AF_INET;
+    place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    place.sin_port = htons(port);
+    return place;
+}
+
+// One end of a TCP connection, without libpq.
+struct raw_socket {
+    explicit raw_socket(int number) : fd{number} {
+        const timeval patience{.tv_sec = 20, .tv_usec = 0}; // what fails does not hang
+        REQUIRE(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    }
+    raw_socket(raw_socket&& other) noexcept : fd{std::exchange(other.fd, -1)} {}
+    raw_socket& operator=(raw_socket&&) = delete;
+    ~raw_socket() {
+        if (fd >= 0)
+            ::close(fd);
+    }
+    void send(std::string_view bytes) const {
+        REQUIRE(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+    }
+    // Until the other side has ended.
+    [[nodiscard]] std::string receive_all() const {
+        std::string all;
+        char byte = '\0';
+        while (::recv(fd, &byte, 1, 0) == 1)
+            all += byte;
+        return all;
+    }
+
+    int fd;
+};
+
+raw_socket connect_to(std::uint16_t port) {
+    raw_socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const sockaddr_in to = loopback(port);
+    REQUIRE(::connect(made.fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+    return made;
+}
+
+// Stands where a server would: shows which connections come, in which order, and what they say.
+struct listening_place {
+    listening_place() {
+        sockaddr_in at = loopback(0);
+        socklen_t length = sizeof at;
+        REQUIRE(::bind(door.fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+        REQUIRE(::listen(door.fd, 16) == 0);
+        REQUIRE(::getsockname(door.fd, reinterpret_cast<sockaddr*>(&at), &length) == 0);
+        url = "host=127.0.0.1 user=nobody port=" + std::to_string(ntohs(at.sin_port));
+    }
+    [[nodiscard]] raw_socket next() const { return raw_socket{::accept4(door.fd, nullptr, nullptr, SOCK_CLOEXEC)}; }
+
+    raw_socket door{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    std::string url{};
+};
+
+// Length 16, code 80877102, process id 7, and `key` as the last byte of four.
+std::string cancel_request(char key) {
+    using namespace std::string_literals;
+    return "\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x07\0\0\0"s + key;
 }
 
 } // namespace
@@ -215,14 +316,21 @@ TEST_CASE("a delay is added to each way of a round trip") {
 TEST_CASE(
     "a connection without answers is given up by response_timeout, and a new one works when the network is back") {
     gated t;
-    connection db{t.door.url(), {.response_timeout = 200ms}};
-    {
-        transaction tx(db);
-        tx.execute("select 1");
-        t.door.black_hole();
-        CHECK_THROWS_AS(tx.execute("select 1"), connection_lost);
-        CHECK_FALSE(db.is_open());
-    }
+    auto patience = 200ms;
+    REQUIRE(eventually([&] { // more is given until the server answers in time
+        connection db{t.door.url(), {.response_timeout = patience}};
+        try {
+            transaction tx(db);
+            tx.execute("select 1");
+            t.door.black_hole();
+            CHECK_THROWS_AS(tx.execute("select 1"), connection_lost);
+            CHECK_FALSE(db.is_open());
+            return true;
+        } catch (const connection_lost&) {
+            patience *= 4;
+            return false;
+        }
+    }));
     t.door.open();
 
     CHECK_NOTHROW(connection{t.door.url()});
@@ -365,8 +473,9 @@ TEST_CASE("a commit before which the connection is cut has not happened, and the
 
     CHECK(lost.outcome_unknown());
     CHECK(eventually([&] {
-        return t.ask_directly(
-                   "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()") == "0";
+        return t.ask_directly("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid <> pg_backend_pid()"
+                              " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())") ==
+               "0";
     }));
     CHECK(t.ask_directly("SELECT count(*) FROM t") == "0");
 }
@@ -428,19 +537,199 @@ TEST_CASE("connections that are being made at once are counted") {
     CHECK(t.door.most_dials_at_once() == 0);
 }
 
-TEST_CASE("a cancellation passes a gate") {
+TEST_CASE("a client that has hung up makes no connection any more, though its server does not know") {
     gated t;
-    const session client = t.connect();
-    REQUIRE(PQsendQuery(client.get(), "SELECT pg_sleep(60)") == 1);
-    REQUIRE(eventually([&] {
-        return t.ask_directly("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'") == "1";
-    }));
+    t.door.reset_counters();
+    t.door.black_hole(direction::to_server);
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        const session client{PQconnectStart(t.door.url().c_str()), PQfinish};
+        REQUIRE(PQsocket(client.get()) >= 0);
+        REQUIRE(eventually([&] {
+            (void)PQconnectPoll(client.get());
+            return t.door.connections() == i;
+        }));
+    }
 
-    const std::unique_ptr<PGcancel, void (*)(PGcancel*)> request{PQgetCancel(client.get()), PQfreeCancel};
-    CHECK(PQcancel(request.get(), nullptr, 0) == 1);
+    CHECK(t.door.open_connections() == 3);
+    CHECK(t.door.most_dials_at_once() == 1);
+}
 
-    const std::unique_ptr<PGresult, void (*)(PGresult*)> answer{PQgetResult(client.get()), PQclear};
-    CHECK(std::string_view{PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE)} == "57014");
+TEST_CASE("a cancellation passes a gate, and is counted") {
+    const gated t;
+    const long_statement statement{t};
+
+    CHECK(cancel(statement.client).get());
+
+    CHECK(statement.was_cancelled());
+    CHECK(t.door.cancels() == 1);
+    CHECK(t.door.cancels_passed() == 1);
+}
+
+TEST_CASE("a cancel request that is held reaches its statement when it is released, and its client waits so long") {
+    gated t;
+    const long_statement statement{t};
+    t.door.hold_cancels();
+
+    auto request = cancel(statement.client);
+    REQUIRE(eventually([&] { return t.door.cancels() == 1; }));
+    CHECK(t.door.cancels_passed() == 0);
+    CHECK(statement.runs());
+    CHECK_FALSE(is_over(request));
+
+    t.door.release_cancels();
+    CHECK(request.get());
+    CHECK(statement.was_cancelled());
+    CHECK(t.door.cancels_passed() == 1);
+}
+
+TEST_CASE("statements and new connections pass while cancel requests are held") {
+    gated t;
+    connection db{t.door.url()};
+    const long_statement statement{t};
+    t.door.hold_cancels();
+    auto request = cancel(statement.client);
+    REQUIRE(eventually([&] { return t.door.cancels() == 1; }));
+
+    insert_one(db);
+    connection another{t.door.url()};
+    insert_one(another);
+
+    CHECK(t.ask_directly("SELECT count(*) FROM t") == "2");
+    CHECK(statement.runs());
+    t.door.open(); // ends it as release_cancels() does
+    CHECK(request.get());
+    CHECK(statement.was_cancelled());
+}
+
+TEST_CASE("after a release the next cancel request passes at once") {
+    gated t;
+    const long_statement statement{t};
+    t.door.hold_cancels();
+    t.door.release_cancels();
+
+    CHECK(cancel(statement.client).get());
+    CHECK(statement.was_cancelled());
+}
+
+TEST_CASE("a held cancel request is delivered although its client has hung up") {
+    const listening_place server;
+    gate door{server.url};
+    door.hold_cancels();
+    {
+        const raw_socket client = connect_to(door.port());
+        client.send(cancel_request(1));
+        REQUIRE(eventually([&] { return door.cancels() == 1; }));
+    }
+    CHECK(server.next().receive_all().empty()); // the place that it had at the server was given back
+
+    door.release_cancels();
+    CHECK(server.next().receive_all() == cancel_request(1));
+    CHECK(eventually([&] { return door.open_connections() == 0; }));
+}
+
+TEST_CASE("held cancel requests are delivered in the order they came, not that of their connections") {
+    const listening_place server;
+    gate door{server.url};
+    door.hold_cancels();
+    std::vector<raw_socket> clients;
+    for (int i = 0; i < 3; ++i)
+        clients.push_back(connect_to(door.port()));
+    REQUIRE(eventually([&] { return door.open_connections() == 3; }));
+    for (const std::size_t i : {2U, 0U, 1U}) {
+        const std::uint64_t before = door.cancels();
+        clients[i].send(cancel_request(static_cast<char>(i)));
+        REQUIRE(eventually([&] { return door.cancels() == before + 1; }));
+    }
+    for (int i = 0; i < 3; ++i)
+        CHECK(server.next().receive_all().empty());
+    clients.clear();
+
+    door.release_cancels();
+    for (const char key : {'\2', '\0', '\1'})
+        CHECK(server.next().receive_all() == cancel_request(key));
+}
+
+TEST_CASE("a cancel request that comes in pieces is held, too") {
+    const listening_place server;
+    gate door{server.url};
+    door.hold_cancels();
+    const std::string request = cancel_request(1);
+    {
+        const raw_socket client = connect_to(door.port());
+        for (const char byte : request) {
+            CHECK(door.cancels() == 0);
+            client.send({&byte, 1});
+        }
+        REQUIRE(eventually([&] { return door.cancels() == 1; }));
+    }
+    CHECK(server.next().receive_all().empty());
+
+    door.release_cancels();
+    CHECK(server.next().receive_all() == request);
+}
+
+TEST_CASE("a delay of cancel requests delays nothing else") {
+    gated t;
+    const long_statement statement{t};
+    t.door.delay_cancels(1h);
+
+    auto request = cancel(statement.client);
+    REQUIRE(eventually([&] { return t.door.cancels() == 1; }));
+    connection db{t.door.url()};
+    insert_one(db);
+    CHECK(t.door.cancels_passed() == 0);
+    CHECK(statement.runs());
+
+    t.door.open();
+    CHECK(request.get());
+    CHECK(statement.was_cancelled());
+}
+
+TEST_CASE("a cancel request is delivered when its delay is over, and not before") {
+    gated t;
+    const long_statement statement{t};
+    t.door.delay_cancels(50ms);
+
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(cancel(statement.client).get());
+    CHECK(std::chrono::steady_clock::now() - start >= 50ms);
+    CHECK(statement.was_cancelled());
+}
+
+TEST_CASE("a cancel request that is swallowed is never delivered, and its client waits for ever") {
+    gated t;
+    const long_statement statement{t};
+    t.door.swallow_cancels();
+    auto lost = cancel(statement.client);
+    REQUIRE(eventually([&] { return t.door.cancels() == 1; }));
+
+    t.door.open();
+    const long_statement another{t};
+    CHECK(cancel(another.client).get());
+    CHECK(another.was_cancelled());
+    CHECK(t.door.cancels_passed() == 1);
+    CHECK(statement.runs());
+    CHECK_FALSE(is_over(lost));
+
+    t.door.cut();
+    CHECK(eventually([&] { return is_over(lost); }));
+    t.door.reset_counters();
+    CHECK(t.door.cancels() == 0);
+    CHECK(t.door.cancels_passed() == 0);
+}
+
+TEST_CASE("a swallowed cancel request leaves the gate with its client") {
+    const listening_place server;
+    gate door{server.url};
+    door.swallow_cancels();
+    {
+        const raw_socket client = connect_to(door.port());
+        client.send(cancel_request(1));
+        REQUIRE(eventually([&] { return door.cancels() == 1; }));
+        CHECK(door.open_connections() == 1);
+    }
+    CHECK(eventually([&] { return door.open_connections() == 0; }));
+    CHECK(server.next().receive_all().empty());
 }
 
 TEST_CASE("a gate may be used by many threads while connections come and go") {

@@ -29,8 +29,8 @@ using tenon::tests::environment_variable;
 
 namespace {
 
-bool exists(const std::string& database) {
-    return ask(shared_cluster().url(), "SELECT 1 FROM pg_database WHERE datname = '" + database + "'") == "1";
+bool exists(const std::string& database, const cluster& server = shared_cluster()) {
+    return ask(server.url(), "SELECT 1 FROM pg_database WHERE datname = '" + database + "'") == "1";
 }
 
 } // namespace
@@ -160,7 +160,8 @@ TEST_CASE("a named server's connection string is in no message") {
 }
 
 TEST_CASE("on a named server a failed test's database is kept, and a passed one's is not") {
-    const environment_variable named{"TENON_TEST_URL", shared_cluster().url()};
+    const cluster lasting{{.settings = {{"tenon.ephemeral", "off"}}}};
+    const environment_variable named{"TENON_TEST_URL", lasting.url()};
     std::string passed;
     std::string failed;
 
@@ -176,8 +177,30 @@ TEST_CASE("on a named server a failed test's database is kept, and a passed one'
     } catch (const std::runtime_error&) {
     }
 
-    CHECK_FALSE(exists(passed));
-    CHECK(exists(failed));
+    CHECK_FALSE(exists(passed, lasting));
+    CHECK(exists(failed, lasting));
+}
+
+TEST_CASE("on a named server that is an ephemeral cluster a failed test's database is dropped") {
+    const environment_variable named{"TENON_TEST_URL", shared_cluster().url()};
+    std::string failed;
+
+    try {
+        const test_database database;
+        failed = database.name();
+        CHECK(exists(failed));
+        throw std::runtime_error{"as REQUIRE does"};
+    } catch (const std::runtime_error&) {
+    }
+
+    CHECK_FALSE(exists(failed));
+}
+
+TEST_CASE("without a named server a test database is on the process's own") {
+    const environment_variable named{"TENON_TEST_URL", ""};
+    const test_database database;
+
+    CHECK(exists(database.name()));
 }
 
 TEST_CASE("on an ephemeral cluster a failed test's database is dropped") {

@@ -284,7 +284,7 @@ private:
         bool named = false;
         for (const std::string_view word : {"copy", "from", "into", "join", "only", "table", "update"})
             named = named || sql_.is(at_, word);
-        if (!named || qualified())
+        if (!named || qualified() || (sql_.is(at_, "only") && sql_.is(at_ - 1, "read"))) // BEGIN ... READ ONLY
             return;
         std::size_t name = at_ + 1;
         for (const std::string_view word : {"only", "if", "not", "exists"})

@@ -1,0 +1,141 @@
+// What travels in front of a statement, in the same round trip: BEGIN, the question for the transaction's id, the
+// fence, and what is owed.
+#include <cstdlib>
+
+#include "session.hpp"
+#include "session_access.hpp"
+
+namespace tenon::detail {
+
+namespace {
+
+constexpr const char* ask_id = "select pg_catalog.pg_current_xact_id()";
+
+int send_text(PGconn* on, const char* sql) {
+    return PQsendQueryParams(on, sql, 0, nullptr, nullptr, nullptr, nullptr, 0);
+}
+
+} // namespace
+
+void lead_with(tenon::transaction& tx, const prelude& first) {
+    session_access::of(tx).lead_with(first);
+}
+
+void session::lead_with(const prelude& first) {
+    if (!transaction_.is_unsent())
+        throw usage_error("a statement was executed already: this one has to be the transaction's first");
+    transaction_.lead_with(first);
+}
+
+session::preface session::send_preface(exchange& by) {
+    constexpr statement_context context{.operation = "begin"};
+    preface sent;
+    if (transaction_.is_unsent()) {
+        sent.begin = transaction_.begin_text();
+        by.send(context, [&](PGconn* on) { return send_text(on, sent.begin.data()); }); // ends in NUL
+        sent.with_id = transaction_.keeps_id();
+        if (sent.with_id)
+            by.send(context, [](PGconn* on) { return send_text(on, ask_id); });
+        sent.fence = transaction_.fence_due();
+        if (sent.fence != nullptr)
+            sent.fence_prepared = send_fence(by, *sent.fence);
+        transaction_.note_begin_sent();
+        transaction_.note_fence_sent();
+    }
+    for (const std::string& sql : transaction_.owed()) {
+        by.send(context, [&](PGconn* on) { return send_text(on, sql.c_str()); });
+        sent.undoes = sent.undoes || sql.starts_with("rollback");
+    }
+    sent.owed = transaction_.owed().size();
+    transaction_.note_owed_sent();
+    return sent;
+}
+
+session::refusal session::take_preface(exchange& by, const preface& sent) {
+    const auto take = [&](const statement_context& context) -> refusal {
+        pg_result_ptr answer = by.answer(context);
+        if (PQresultStatus(answer.get()) == PGRES_FATAL_ERROR)
+            return {.answer = std::move(answer), .context = context};
+        if (context.operation == "id of the transaction")
+            transaction_.id(std::strtoull(PQgetvalue(answer.get(), 0, 0), nullptr, 10));
+        return {};
+    };
+    if (!sent.begin.empty()) {
+        if (refusal refused = take({.sql = sent.begin, .operation = "begin"}); refused.answer)
+            return refused;
+        ++own_begins_;
+    }
+    if (sent.with_id)
+        if (refusal refused = take({.sql = ask_id, .operation = "id of the transaction"}); refused.answer)
+            return refused;
+    if (sent.fence != nullptr)
+        if (refusal refused = take_fence(by, *sent.fence, sent.fence_prepared); refused.answer)
+            return refused;
+    for (std::size_t i = 0; i < sent.owed; ++i)
+        if (refusal refused = take({.sql = "savepoint", .operation = "savepoint"}); refused.answer)
+            return refused;
+    if (sent.undoes)
+        transaction_.forget_failure();
+    return {};
+}
+
+void session::settle_preface() {
+    constexpr statement_context context{.operation = "begin"};
+    exchange by(wire_, limit());
+    by.enter_pipeline(context);
+    const preface sent = send_preface(by);
+    by.sync(context);
+    const refusal refused = take_preface(by, sent);
+    by.leave_pipeline(context);
+    throw_refused(refused, by);
+}
+
+std::string session::text_in_front() {
+    if (!transaction_.preface_due())
+        return {};
+    if (transaction_.is_unsent() && !transaction_.keeps_id() && transaction_.fence_due() == nullptr &&
+        transaction_.owed().empty())
+        return std::string(transaction_.begin_text()) + ";";
+    settle_preface();
+    return {};
+}
+
+// True when it is prepared by the way.
+bool session::send_fence(exchange& by, const prelude& fence) {
+    constexpr const char* name = "tenon_prelude";
+    const statement_context context{.sql = fence.sql, .operation = "fence"};
+    const int count = static_cast<int>(fence.values.size());
+    const char* const* const values = fence.values.data();
+    if (!statements_.keeps_on_server()) {
+        by.send(context, [&](PGconn* on) {
+            return PQsendQueryParams(on, fence.sql, count, nullptr, values, nullptr, nullptr, 0);
+        });
+        return false;
+    }
+    const bool prepares = !fence_prepared_;
+    if (prepares)
+        by.send(context, [&](PGconn* on) { return PQsendPrepare(on, name, fence.sql, 0, nullptr); });
+    by.send(context, [&](PGconn* on) { return PQsendQueryPrepared(on, name, count, values, nullptr, nullptr, 0); });
+    return prepares;
+}
+
+session::refusal session::take_fence(exchange& by, const prelude& fence, bool prepared_now) {
+    const statement_context context{.sql = fence.sql, .operation = "fence"};
+    const auto take = [&]() -> refusal {
+        pg_result_ptr answer = by.answer(context);
+        if (PQresultStatus(answer.get()) != PGRES_FATAL_ERROR)
+            return {};
+        if (const char* const state = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
+            state != nullptr && std::string_view(state) == "26000") // DEALLOCATE ALL took it, too
+            fence_prepared_ = false;
+        return {.answer = std::move(answer), .context = context};
+    };
+    if (prepared_now) {
+        if (refusal refused = take(); refused.answer)
+            return refused;
+        fence_prepared_ = true;
+    }
+    return take();
+}
+
+} // namespace tenon::detail
