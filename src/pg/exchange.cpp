@@ -19,8 +19,10 @@ constexpr auto cancel_again = 100ms; // it may have come between two statements,
 } // namespace
 
 exchange::~exchange() {
-    if (lent_)
-        wire_.lend();
+    if (!lent_)
+        return;
+    wire_.settle_and_drain(); // other code knows nothing of requests to cancel
+    wire_.lend();
 }
 
 void exchange::settle() {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include <tenon/core/error.hpp>
@@ -100,6 +101,12 @@ private:
     bool commits_ = false;
     bool lent_ = false;
     clock::time_point grace_until_{};
+};
+
+/// Ends a guest's exchange with the scope, however that is left: a guest may live on.
+struct exchange_ends {
+    std::optional<exchange>& of;
+    ~exchange_ends() { of.reset(); }
 };
 
 } // namespace tenon::detail

@@ -79,9 +79,9 @@ session::refusal session::take_preface(exchange& by, const preface& sent) {
     return {};
 }
 
-void session::settle_preface() {
+void session::settle_preface(const time_limit& limit) {
     constexpr statement_context context{.operation = "begin"};
-    exchange by(wire_, limit());
+    exchange by(wire_, limit);
     by.enter_pipeline(context);
     const preface sent = send_preface(by);
     by.sync(context);
@@ -96,7 +96,7 @@ std::string session::text_in_front() {
     if (transaction_.is_unsent() && !transaction_.keeps_id() && transaction_.fence_due() == nullptr &&
         transaction_.owed().empty())
         return std::string(transaction_.begin_text()) + ";";
-    settle_preface();
+    settle_preface(limit());
     return {};
 }
 
