@@ -147,7 +147,10 @@ pg_result_ptr exchange::next(const statement_context& context) {
         if (PQconsumeInput(wire_.raw()) != 1)
             break; // PQgetResult reports what happened
     }
-    return pg_result_ptr(PQgetResult(wire_.raw()));
+    pg_result_ptr part(PQgetResult(wire_.raw()));
+    if (PQresultStatus(part.get()) == PGRES_FATAL_ERROR)
+        wire_.hear(part.get()); // in a pipeline it is one answer among others
+    return part;
 }
 
 void exchange::note_control(PGresult* answer) noexcept {
