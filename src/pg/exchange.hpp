@@ -53,6 +53,19 @@ public:
     /// The deadline may have moved since.
     void limit(const time_limit& now) noexcept { limit_ = now; }
 
+    /// While it lives, the deadline lets the server finish what it does, for as long as it has to react to a
+    /// cancellation: for what is done in no time, and must not be left out.
+    struct sparing {
+        explicit sparing(exchange& by) noexcept : of(by) { of.spares_ = true; }
+        sparing(const sparing&) = delete;
+        sparing& operator=(const sparing&) = delete;
+        ~sparing() {
+            of.spares_ = false;
+            of.heard();
+        }
+        exchange& of;
+    };
+
     void enter_pipeline(const statement_context& context);
     /// The end of a run of statements in pipeline mode: behind a failure the rest is skipped up to here.
     void sync(const statement_context& context);
@@ -99,6 +112,7 @@ private:
     bool until_known_ = false;
     bool cancelled_ = false;
     bool commits_ = false;
+    bool spares_ = false;
     bool lent_ = false;
     clock::time_point grace_until_{};
 };

@@ -52,7 +52,7 @@ void savepoint::rollback() {
 void savepoint::undo() {
     open_ = false;
     detail::session& on = session_access::of(transaction_);
-    if (on.transaction().forgive("savepoint " + name_))
+    if (on.transaction().forgive("savepoint " + name_) || on.transaction().is_unmade("savepoint " + name_))
         return;
     on.transaction().owe("rollback to savepoint " + name_);
     on.owe("release savepoint " + name_);

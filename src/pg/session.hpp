@@ -21,6 +21,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tenon/codec/parameters.hpp>
 #include <tenon/pg/connection.hpp>
@@ -144,8 +145,7 @@ public:
         bool with_id = false;
         const prelude* fence = nullptr;
         bool fence_prepared = false;
-        std::size_t owed = 0;
-        bool undoes = false; // a savepoint is rolled back to: what had failed since has not
+        std::vector<std::string> owed{};
     };
     /// In pipeline mode.
     [[nodiscard]] preface send_preface(exchange& by);
@@ -155,6 +155,7 @@ public:
         statement_context context{};
     };
     [[nodiscard]] refusal take_preface(exchange& by, const preface& sent);
+    [[nodiscard]] refusal take_begin(exchange& by, const preface& sent);
     /// Sends what is due, for what cannot follow it in a pipeline.
     void settle_preface(const time_limit& limit);
     /// BEGIN as text, where it is all that is due and can go in front of other SQL; what has answers of its own is
