@@ -1,6 +1,8 @@
 #include <tenon/election/leader.hpp>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <tuple>
 
@@ -47,6 +49,9 @@ int candidates_of(transaction& tx, std::string_view name, std::string_view regio
 
 bool prefer(transaction& tx, std::string_view name, std::string_view candidate, std::chrono::milliseconds patience,
             std::string_view region) {
+    using namespace std::chrono_literals;
+    patience = std::clamp<std::chrono::milliseconds>(patience, 0ms, 24h * 365'000); // timestamps end, too
+
     // Nobody is asked for who is not there: the election would wait for nothing.
     const std::uint64_t asked = tx.execute(
         "insert into tenon.election_candidate as c (region, name, candidate, preferred_until)"

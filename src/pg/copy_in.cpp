@@ -59,6 +59,7 @@ private:
     }
 
     void wind_up(clock::time_point /*until*/) override {
+        const exchange_ends in_any_case{exchange_};
         if (!exchange_ || !session_.is_open())
             return;
         exchange& by = *exchange_;

@@ -56,6 +56,7 @@ copy_message copy_out_guest::next_message() {
 
 // The rest may be in the socket already; what is not soon there is cancelled.
 void copy_out_guest::wind_up(clock::time_point /*until*/) {
+    const exchange_ends in_any_case{exchange_};
     if (!exchange_ || !session_.is_open())
         return;
     exchange& by = *exchange_;

@@ -157,6 +157,7 @@ void cursor::end_refused(pg_result_ptr refused) {
 // What is under way is soon here, or cancelled. Whether a cancellation came in time or not: the transaction is as it
 // was before the stream, once what is owed here has run.
 void cursor::wind_up(clock::time_point /*until*/) {
+    const exchange_ends in_any_case{exchange_};
     if (!exchange_ || !session_.is_open())
         return;
     exchange& by = *exchange_;

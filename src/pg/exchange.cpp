@@ -19,8 +19,10 @@ constexpr auto cancel_again = 100ms; // it may have come between two statements,
 } // namespace
 
 exchange::~exchange() {
-    if (lent_)
-        wire_.lend();
+    if (!lent_)
+        return;
+    wire_.settle_and_drain(); // other code knows nothing of requests to cancel
+    wire_.lend();
 }
 
 void exchange::settle() {
@@ -55,7 +57,9 @@ void exchange::leave_pipeline(const statement_context& context) {
 
 exchange::clock::time_point exchange::patience() noexcept {
     until_known_ = true;
-    until_ = commits_ ? clock::time_point::max() : limit_.until;
+    until_ = commits_ || limit_.until == clock::time_point::max() ? clock::time_point::max()
+             : spares_                                            ? limit_.until + cancel_grace
+                                                                  : limit_.until;
     if (cancelled_)
         until_ = std::min(grace_until_, after(cancel_again));
     else if (wire_.response_timeout().count() != 0)
@@ -108,6 +112,8 @@ void exchange::time_out(const statement_context& context) {
     if (cancelled_)
         fail(context, "the server did not react to the cancellation at the deadline");
     const bool missed = !commits_ && now >= limit_.until;
+    if (missed && spares_ && now < limit_.until + cancel_grace)
+        return;
     if (missed && limit_.at_end == time_limit::end::cancel)
         return cancel();
     if (!missed && !commits_ && wire_.response_timeout().count() == 0)
@@ -145,7 +151,10 @@ pg_result_ptr exchange::next(const statement_context& context) {
         if (PQconsumeInput(wire_.raw()) != 1)
             break; // PQgetResult reports what happened
     }
-    return pg_result_ptr(PQgetResult(wire_.raw()));
+    pg_result_ptr part(PQgetResult(wire_.raw()));
+    if (PQresultStatus(part.get()) == PGRES_FATAL_ERROR)
+        wire_.hear(part.get()); // in a pipeline it is one answer among others
+    return part;
 }
 
 void exchange::note_control(PGresult* answer) noexcept {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include <tenon/core/error.hpp>
@@ -51,6 +52,19 @@ public:
     void note_commit() noexcept { commits_ = true; }
     /// The deadline may have moved since.
     void limit(const time_limit& now) noexcept { limit_ = now; }
+
+    /// While it lives, the deadline lets the server finish what it does, for as long as it has to react to a
+    /// cancellation: for what is done in no time, and must not be left out.
+    struct sparing {
+        explicit sparing(exchange& by) noexcept : of(by) { of.spares_ = true; }
+        sparing(const sparing&) = delete;
+        sparing& operator=(const sparing&) = delete;
+        ~sparing() {
+            of.spares_ = false;
+            of.heard();
+        }
+        exchange& of;
+    };
 
     void enter_pipeline(const statement_context& context);
     /// The end of a run of statements in pipeline mode: behind a failure the rest is skipped up to here.
@@ -98,8 +112,15 @@ private:
     bool until_known_ = false;
     bool cancelled_ = false;
     bool commits_ = false;
+    bool spares_ = false;
     bool lent_ = false;
     clock::time_point grace_until_{};
+};
+
+/// Ends a guest's exchange with the scope, however that is left: a guest may live on.
+struct exchange_ends {
+    std::optional<exchange>& of;
+    ~exchange_ends() { of.reset(); }
 };
 
 } // namespace tenon::detail

@@ -86,7 +86,10 @@ void pipeline_guest::finish(bool commit) {
         exchange_->limit(session_.limit()); // it may have moved since
     struct leaves {
         pipeline_guest& self;
-        ~leaves() { self.stand_up(); }
+        ~leaves() {
+            self.exchange_.reset();
+            self.stand_up();
+        }
     };
     if (!commit || !exchange_ || session_.commits_alone()) {
         {
@@ -114,6 +117,7 @@ void pipeline_guest::finish(bool commit) {
 }
 
 void pipeline_guest::wind_up(clock::time_point until) {
+    const exchange_ends in_any_case{exchange_};
     if (!exchange_ || !session_.is_open())
         return;
     // Where the transaction goes on, what was queued is run; where it ends, nobody wants the rest.

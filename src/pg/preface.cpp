@@ -42,16 +42,35 @@ session::preface session::send_preface(exchange& by) {
         transaction_.note_begin_sent();
         transaction_.note_fence_sent();
     }
-    for (const std::string& sql : transaction_.owed()) {
+    sent.owed = transaction_.take_owed();
+    for (const std::string& sql : sent.owed)
         by.send(context, [&](PGconn* on) { return send_text(on, sql.c_str()); });
-        sent.undoes = sent.undoes || sql.starts_with("rollback");
-    }
-    sent.owed = transaction_.owed().size();
-    transaction_.note_owed_sent();
+    if (!sent.owed.empty() && transaction_.has_deadline()) // so that it is known when they are done
+        by.send(context, [](PGconn* on) { return PQsendFlushRequest(on); });
     return sent;
 }
 
 session::refusal session::take_preface(exchange& by, const preface& sent) {
+    refusal refused = take_begin(by, sent);
+    // A deadline is for what follows: a savepoint that were ended by it could undo nothing.
+    const exchange::sparing these{by};
+    bool undoes = false;
+    for (const std::string& sql : sent.owed) {
+        if (!refused.answer) {
+            pg_result_ptr answer = by.answer({.sql = sql, .operation = "savepoint"});
+            if (PQresultStatus(answer.get()) == PGRES_FATAL_ERROR)
+                refused = {.answer = std::move(answer), .context = {.sql = "savepoint", .operation = "savepoint"}};
+            undoes = undoes || sql.starts_with("rollback");
+        }
+        if (refused.answer && sql.starts_with("savepoint"))
+            transaction_.note_unmade(sql);
+    }
+    if (undoes && !refused.answer)
+        transaction_.forget_failure();
+    return refused;
+}
+
+session::refusal session::take_begin(exchange& by, const preface& sent) {
     const auto take = [&](const statement_context& context) -> refusal {
         pg_result_ptr answer = by.answer(context);
         if (PQresultStatus(answer.get()) == PGRES_FATAL_ERROR)
@@ -68,20 +87,12 @@ session::refusal session::take_preface(exchange& by, const preface& sent) {
     if (sent.with_id)
         if (refusal refused = take({.sql = ask_id, .operation = "id of the transaction"}); refused.answer)
             return refused;
-    if (sent.fence != nullptr)
-        if (refusal refused = take_fence(by, *sent.fence, sent.fence_prepared); refused.answer)
-            return refused;
-    for (std::size_t i = 0; i < sent.owed; ++i)
-        if (refusal refused = take({.sql = "savepoint", .operation = "savepoint"}); refused.answer)
-            return refused;
-    if (sent.undoes)
-        transaction_.forget_failure();
-    return {};
+    return sent.fence != nullptr ? take_fence(by, *sent.fence, sent.fence_prepared) : refusal{};
 }
 
-void session::settle_preface() {
+void session::settle_preface(const time_limit& limit) {
     constexpr statement_context context{.operation = "begin"};
-    exchange by(wire_, limit());
+    exchange by(wire_, limit);
     by.enter_pipeline(context);
     const preface sent = send_preface(by);
     by.sync(context);
@@ -96,7 +107,7 @@ std::string session::text_in_front() {
     if (transaction_.is_unsent() && !transaction_.keeps_id() && transaction_.fence_due() == nullptr &&
         transaction_.owed().empty())
         return std::string(transaction_.begin_text()) + ";";
-    settle_preface();
+    settle_preface(limit());
     return {};
 }
 

@@ -23,7 +23,7 @@ savepoint::~savepoint() {
     if (!open_ || !transaction_.is_open())
         return;
     try {
-        rollback();
+        undo();
     } catch (const std::exception&) { // the session is lost, and the transaction with it
         open_ = false;
     }
@@ -45,11 +45,16 @@ void savepoint::release() {
 void savepoint::rollback() {
     if (!open_)
         throw usage_error("this savepoint has ended already");
+    session_access::of(transaction_).seat().require_free();
+    undo();
+}
+
+void savepoint::undo() {
     open_ = false;
     detail::session& on = session_access::of(transaction_);
-    if (on.transaction().forgive("savepoint " + name_))
+    if (on.transaction().forgive("savepoint " + name_) || on.transaction().is_unmade("savepoint " + name_))
         return;
-    on.owe("rollback to savepoint " + name_);
+    on.transaction().owe("rollback to savepoint " + name_);
     on.owe("release savepoint " + name_);
 }
 

@@ -14,7 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto giving_back = 2s; // in all
+constexpr auto giving_back = 2s;   // in all
+constexpr auto debt_patience = 5s; // a server that does not even end a savepoint is given up
 
 // RESET ALL restores what was set when connecting. DISCARD ALL would take tenon's own prepared statements, too: the
 // names of others are told instead.
@@ -134,6 +135,15 @@ void session::finish_foreign(const time_limit& limit) {
             rest.fail(context, "its COPY is unfinished");
 }
 
+// The end of a savepoint or a stream heeds no deadline: other code would go on without it.
+void session::settle_debts() {
+    if (!transaction_.preface_due())
+        return;
+    const time_limit limit{.until = after(debt_patience), .at_end = time_limit::end::give_up};
+    finish_foreign(limit);
+    settle_preface(limit);
+}
+
 PGconn* session::lend_raw() {
     take_over();
     wire_.settle_and_drain();
@@ -141,12 +151,11 @@ PGconn* session::lend_raw() {
     raw_use_ = true;
     transaction_.note_raw_sql();
     if (transaction_.preface_due())
-        settle_preface();
+        settle_preface(limit());
     seat_.clear_at_once([this] {
         try {
             make_way();
-            if (transaction_.preface_due())
-                settle_preface();
+            settle_debts();
         } catch (const std::exception&) { // noted, and told by what is done next
             return;
         }

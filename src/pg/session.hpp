@@ -21,6 +21,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <tenon/codec/parameters.hpp>
 #include <tenon/pg/connection.hpp>
@@ -88,7 +89,7 @@ public:
     }
     void settle_debts_where_lent() {
         if (wire_.is_lent()) // other code may come before the next statement
-            (void)run_script("");
+            settle_debts();
     }
 
     // --- statements ------------------------------------------------------------------------------------
@@ -144,8 +145,7 @@ public:
         bool with_id = false;
         const prelude* fence = nullptr;
         bool fence_prepared = false;
-        std::size_t owed = 0;
-        bool undoes = false; // a savepoint is rolled back to: what had failed since has not
+        std::vector<std::string> owed{};
     };
     /// In pipeline mode.
     [[nodiscard]] preface send_preface(exchange& by);
@@ -155,8 +155,9 @@ public:
         statement_context context{};
     };
     [[nodiscard]] refusal take_preface(exchange& by, const preface& sent);
+    [[nodiscard]] refusal take_begin(exchange& by, const preface& sent);
     /// Sends what is due, for what cannot follow it in a pipeline.
-    void settle_preface();
+    void settle_preface(const time_limit& limit);
     /// BEGIN as text, where it is all that is due and can go in front of other SQL; what has answers of its own is
     /// sent.
     [[nodiscard]] std::string text_in_front();
@@ -197,7 +198,8 @@ public:
     [[noreturn]] void fail_unknown(const connection_lost& lost);
     /// What was stored cannot be told by the answer alone: COMMIT has to go by itself.
     [[nodiscard]] bool commits_alone() const noexcept {
-        return transaction_.has_deadline() || (transaction_.fence() != nullptr && transaction_.saw_raw_sql());
+        return transaction_.has_deadline() || transaction_.preface_due() ||
+               (transaction_.fence() != nullptr && transaction_.saw_raw_sql());
     }
 
     [[nodiscard]] static statement_context context_of(const statement& what) noexcept {
@@ -209,6 +211,7 @@ private:
     void note_success(const PGresult* answer, const statement_context& context, const exchange& by);
     void make_way();
     void finish_foreign(const time_limit& limit);
+    void settle_debts();
     pg_result_ptr script(std::string_view sql, const time_limit& limit);
     pg_result_ptr round_trip(const statement_context& context, auto send);
     result execute_once(const statement& what, parameters& values);

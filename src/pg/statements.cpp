@@ -245,6 +245,8 @@ result session::refusing_control(std::string_view sql, auto run) {
         return run();
     // ROLLBACK AND CHAIN alone cannot be told from one to a savepoint by what the server answers.
     const bool may_chain = has_word(sql, "chain");
+    if (may_chain)
+        take_over(); // it is asked below
     const std::string began = may_chain ? transaction_began() : std::string();
     const auto foreign = [this] { return wire_.tags().begins_and_commits - own_begins_; };
     const auto ended = [this] {

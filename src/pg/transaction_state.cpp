@@ -53,6 +53,7 @@ void transaction_state::end() noexcept {
     fence_due_ = nullptr;
     fence_ = nullptr;
     owed_.clear();
+    unmade_.clear();
     forget_failure();
 }
 
@@ -67,6 +68,10 @@ bool transaction_state::forgive(std::string_view sql) noexcept {
         return false;
     owed_.pop_back();
     return true;
+}
+
+bool transaction_state::is_unmade(std::string_view sql) const noexcept {
+    return std::ranges::find(unmade_, sql) != unmade_.end();
 }
 
 void transaction_state::note_failure(std::string sentence, std::string_view sqlstate) {

@@ -67,7 +67,11 @@ public:
     /// Takes a debt back that was not sent; false when it was.
     bool forgive(std::string_view sql) noexcept;
     [[nodiscard]] const std::vector<std::string>& owed() const noexcept { return owed_; }
-    void note_owed_sent() noexcept { owed_.clear(); }
+    /// They have been sent.
+    [[nodiscard]] std::vector<std::string> take_owed() noexcept { return std::exchange(owed_, {}); }
+    /// A savepoint that was owed was not made, as what came before it failed: nothing leads back to it.
+    void note_unmade(std::string sql) { unmade_.push_back(std::move(sql)); }
+    [[nodiscard]] bool is_unmade(std::string_view sql) const noexcept;
 
     /// The statement that travels with BEGIN, until it was sent; and what the transaction began with.
     [[nodiscard]] const prelude* fence_due() const noexcept { return fence_due_; }
@@ -103,6 +107,7 @@ private:
     const prelude* fence_due_ = nullptr;
     const prelude* fence_ = nullptr;
     std::vector<std::string> owed_{};
+    std::vector<std::string> unmade_{};
     failure failure_{};
 };
 

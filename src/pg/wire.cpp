@@ -22,26 +22,26 @@ constexpr auto settling_patience = 1s;
 
 wire::wire(PGconn* opened, std::chrono::milliseconds response_timeout, bool pooled) noexcept
     : owned_(opened), connection_(opened), response_timeout_(response_timeout), pooled_(pooled) {
-    PQsetNoticeReceiver(connection_, hear, this);
+    PQsetNoticeReceiver(
+        connection_, [](void* self, const PGresult* notice) { static_cast<wire*>(self)->hear(notice); }, this);
 }
 
 wire::~wire() = default;
 
 // Called by libpq in the middle of its work: it only notes.
-void wire::hear(void* self, const PGresult* notice) {
-    auto& on = *static_cast<wire*>(self);
-    const char* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+void wire::hear(const PGresult* said) noexcept {
+    const char* const severity = PQresultErrorField(said, PG_DIAG_SEVERITY_NONLOCALIZED);
     const std::string_view kind = severity != nullptr ? severity : "";
     try {
         if (kind == "FATAL" || kind == "PANIC") {
-            on.hung_up_ = true;
-            const char* const state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-            on.farewell_ = {.sentence = sentence_of(notice), .sqlstate = state != nullptr ? state : ""};
+            hung_up_ = true;
+            const char* const state = PQresultErrorField(said, PG_DIAG_SQLSTATE);
+            farewell_ = {.sentence = sentence_of(said), .sqlstate = state != nullptr ? state : ""};
         } else if (kind == "WARNING") {
             // Told by the function that waits: the sentence differs between languages, and its SQLSTATE says nothing.
-            const char* const function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+            const char* const function = PQresultErrorField(said, PG_DIAG_SOURCE_FUNCTION);
             if (function != nullptr && std::string_view(function) == "SyncRepWaitForLSN")
-                on.standby_skipped_ = true;
+                standby_skipped_ = true;
         }
     } catch (const std::exception&) { // no memory for the words
         return;

@@ -69,6 +69,8 @@ public:
     void settle_and_drain(clock::time_point until = clock::time_point::max()) noexcept;
     [[nodiscard]] bool is_settled() const noexcept { return !cancels_.pending() && !drain_due_; }
 
+    /// Notes what matters of what the server says unasked, or instead of an answer before it hangs up.
+    void hear(const PGresult* said) noexcept;
     /// What the server said before it hung up, read to its end; empty when it said nothing.
     struct farewell {
         std::string sentence{};
@@ -93,7 +95,6 @@ public:
     [[nodiscard]] bool is_lent() const noexcept { return lent_; }
 
 private:
-    static void hear(void* self, const PGresult* notice);
     void drain(clock::time_point until) noexcept;
     [[noreturn]] void throw_not_open() const;
 

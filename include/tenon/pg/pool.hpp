@@ -4,6 +4,10 @@
 // that was used last is lent first. A connection comes back clean: an open transaction is rolled back, a
 // broken session is dropped and replaced. The pool opens at most two sessions at a time and pauses between
 // failed tries, however many threads wait.
+//
+// fork(): a pool is its process's. A child opens one of its own; of its parent's it gets usage_error. It may destroy
+// its copies of pools and connections (as it does when it ends by exit): that waits for nothing and leaves the parent's
+// sessions as they are.
 #pragma once
 
 #include <chrono>
@@ -30,11 +34,12 @@ struct pool_options {
     /// a start must not pay for connecting; `pool::warm_up` waits for them.
     std::size_t min_size = 0;
 
-    /// Longest wait for a connection, more than 0. Keep it below the deadline of the caller's own callers.
+    /// Longest wait for a connection, more than 0. Keep it below the deadline of the caller's own callers. A session
+    /// that does not answer any more (see `ping_after`) can cost two seconds beyond it.
     std::chrono::milliseconds acquire_timeout{5'000};
 
-    /// Sessions older than this are replaced when they come back, each at its own moment within 10 % below
-    /// it; 0 keeps them. Lower it where servers change behind a name or backends grow.
+    /// Sessions older than this are replaced when they come back or while they are idle, each at its own moment within
+    /// 10 % below it; 0 keeps them. Lower it where servers change behind a name or backends grow.
     std::chrono::milliseconds max_lifetime{std::chrono::minutes{30}};
 
     /// A session that was idle for longer is asked for a sign of life before it is lent (a round trip); 0 never. The
@@ -51,9 +56,10 @@ struct pool_options {
     /// nothing, so they cost none. Switch it off where no raw SQL ever does; `always` where functions or triggers do.
     enum class reset { never, after_raw_sql, always } reset_on_return = reset::after_raw_sql;
 
-    /// Called with each new session before it is lent, on a thread of the pool's. When it throws, the session counts as
-    /// one that could not be opened. What it SETs is lost when `reset_on_return` resets: give settings in the
-    /// connection string (`options=-csearch_path=app`), and use it for what lasts, such as loading a library.
+    /// Called with each new session before it is lent, on a thread of the pool's. When it throws, whatever it is, the
+    /// session counts as one that could not be opened. It has no time limit but those of its transactions. What it SETs
+    /// is lost when `reset_on_return` resets: give settings in the connection string (`options=-csearch_path=app`), and
+    /// use it for what lasts, such as loading a library.
     std::function<void(connection&)> after_connect{};
 
     /// The pool's name in events and metrics.
@@ -79,7 +85,8 @@ struct read_options {
     /// Only a replica that has replayed this far is asked, whatever its lag: read your writes, from
     /// `pool::position` behind the commit.
     wal_position after{};
-    /// Longest wait for a replica that is free and has replayed so far, before the primary is asked.
+    /// Longest wait for a replica that is free and has replayed so far, before the primary is asked; a replica that
+    /// answers nothing is left after two seconds more.
     std::chrono::milliseconds patience{100};
     /// What the transaction sees of others.
     isolation level = isolation::read_committed;
@@ -116,7 +123,9 @@ public:
     explicit pool(std::string_view conninfo, const pool_options& options = {});
     pool(const pool&) = delete;
     pool& operator=(const pool&) = delete;
-    /// Closes idle sessions; lent ones are closed when they come back, which may be later.
+    /// Closes idle sessions; lent ones are closed when they come back, which may be later. Threads that wait for a
+    /// connection get pool_closed. Gives up dials that are under way; waits two seconds at most for an `after_connect`
+    /// that is running.
     ~pool();
 
     /// Lends a connection. Throws pool_timeout, which tells what the pool looked like, who holds a connection longest

@@ -23,10 +23,12 @@ public:
     /// Throws failed_transaction when a statement has failed since.
     void release();
 
-    /// Undoes what was done since.
+    /// Undoes what was done since. Throws usage_error while a pipeline, a stream or a COPY occupies the transaction.
     void rollback();
 
 private:
+    void undo();
+
     transaction& transaction_;
     std::string name_;
     bool open_ = true;

@@ -582,6 +582,16 @@ TEST_CASE("a candidate that is asked for and has led is not preferred for ever")
     CHECK(t.count("tenon.election_candidate where preferred_until is not null") == 0);
 }
 
+TEST_CASE("a candidate may be asked for as long as there are milliseconds") {
+    elections t;
+    candidate one{t.pooled, as("one")};
+    REQUIRE(eventually([&] {
+        return t.pooled.transact(
+            [](transaction& tx) { return prefer(tx, "job", "one", std::chrono::milliseconds::max()); });
+    }));
+    CHECK(t.count("tenon.election_candidate where preferred_until > clock_timestamp() + interval '900 years'") == 1);
+}
+
 TEST_CASE("a candidate that may not end its predecessor's transaction says so, and waits for it") {
     elections t;
     const std::string role = "candidate_" + std::to_string(t.db.backend_pid());

@@ -16,6 +16,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <tenon/pg/pqxx_interop.hpp>
+#include <tenon/testing/gate.hpp>
 
 #include "support/database_fixture.hpp"
 #include "support/end_backend.hpp"
@@ -392,4 +393,142 @@ TEST_CASE("a session that was idle for long is asked for a sign of life before i
     const int first = db.acquire().backend_pid();
     std::this_thread::sleep_for(5ms); // the point is the idleness itself
     CHECK(db.acquire().backend_pid() == first);
+}
+
+TEST_CASE("a length of time may be as long as there are milliseconds") {
+    constexpr auto for_ever = std::chrono::milliseconds::max();
+    const testing::test_database database;
+    const auto log = std::make_shared<leak_log>();
+    pool db{database.url(),
+            {.max_size = 1,
+             .min_size = 1,
+             .acquire_timeout = for_ever,
+             .max_lifetime = for_ever,
+             .ping_after = for_ever,
+             .leak_after = for_ever,
+             .connection = {.connect_timeout = for_ever, .observer = log}}};
+    db.warm_up(for_ever);
+    auto held = std::make_unique<connection>(db.acquire());
+    const int pid = held->backend_pid();
+    std::vector<int> served;
+    std::jthread waiter([&] {
+        served.push_back(db.acquire().backend_pid());
+        served.push_back(db.acquire(for_ever).backend_pid());
+    });
+    REQUIRE(eventually([&] { return db.status().waiting == 1; }));
+    held.reset();
+    waiter.join();
+    CHECK(served == std::vector{pid, pid});
+    CHECK(db.acquire(std::chrono::milliseconds::min()).backend_pid() == pid); // one is free
+    CHECK(log->count() == 0);
+
+    held = std::make_unique<connection>(db.acquire());
+    CHECK_THROWS_AS(db.acquire(std::chrono::milliseconds::min()), pool_timeout);
+    std::jthread returner([&] {
+        (void)eventually([&] { return db.health().reason == "the pool was closed"; });
+        held.reset();
+    });
+    CHECK(db.close(for_ever) == 0);
+}
+
+TEST_CASE("those who wait when their pool ends are told that it was closed") {
+    auto db = std::make_unique<pool>("host=127.0.0.1,127.0.0.1 port=1,1 user=me dbname=nowhere",
+                                     pool_options{.max_size = 2, .acquire_timeout = 1h});
+    std::atomic<int> told{0};
+    const auto expect_end = [&told](auto wait) {
+        try {
+            wait();
+        } catch (const pool_closed&) {
+            ++told;
+        }
+    };
+    std::vector<std::jthread> waiters;
+    for (int i = 0; i < 4; ++i)
+        waiters.emplace_back([&, one = db.get()] { expect_end([one] { (void)one->acquire(); }); });
+    for (int i = 0; i < 4; ++i)
+        waiters.emplace_back(
+            [&, one = db.get()] { expect_end([one] { one->read_only([](transaction&) { return 0; }); }); });
+    REQUIRE(eventually([&] { return db->status().waiting == 8; }));
+    db.reset();
+    waiters.clear();
+    CHECK(told == 8);
+}
+
+TEST_CASE("who warms a pool up that is closed is told") {
+    pool db{"host=127.0.0.1 port=1 user=me dbname=nowhere", {.max_size = 2, .min_size = 1}};
+    bool told = false;
+    std::jthread waiter([&] {
+        try {
+            db.warm_up(1h);
+        } catch (const pool_closed&) {
+            told = true;
+        }
+    });
+    std::this_thread::sleep_for(20ms); // so that it waits: earlier is an easier test only
+    (void)db.close(0ms);
+    waiter.join();
+    CHECK(told);
+}
+
+TEST_CASE("sessions past their lifetime are closed while they are idle, too") {
+    const testing::test_database database;
+    pool db{database.url(), {.max_size = 2, .max_lifetime = 100ms}};
+    {
+        const connection one = db.acquire();
+        const connection two = db.acquire();
+    }
+    CHECK(eventually([&] { return db.status().idle == 0; }));
+    CHECK_NOTHROW(db.transact([](transaction& tx) { tx.execute("select 1"); }));
+
+    pool kept{database.url(), {.max_size = 2, .min_size = 1, .max_lifetime = 100ms}};
+    std::set<int> pids;
+    CHECK(eventually([&] { // replaced, and again
+        kept.warm_up(60s);
+        pids.insert(kept.acquire().backend_pid());
+        return pids.size() == 3;
+    }));
+}
+
+TEST_CASE("whatever after_connect throws, the session counts as one that could not be opened") {
+    const testing::test_database database;
+    pool db{database.url(), {.acquire_timeout = 100ms, .after_connect = [](connection&) { throw 42; }}};
+    std::string message;
+    CHECK(eventually([&] { // until the first dial has failed
+        try {
+            (void)db.acquire();
+        } catch (const pool_timeout& late) {
+            message = late.what();
+        }
+        return message.find("after_connect threw what is no std::exception") != std::string::npos;
+    }));
+    CHECK(db.health().state == pool_health::condition::down);
+}
+
+TEST_CASE("a pool ends although after_connect does not") {
+    const testing::test_database database;
+    std::atomic<bool> entered{false};
+    std::atomic<bool> released{false};
+    std::atomic<bool> left{false};
+    auto db =
+        std::make_unique<pool>(database.url(), pool_options{.min_size = 1, .after_connect = [&](connection&) {
+                                                                entered = true;
+                                                                (void)eventually([&] { return released.load(); }, 1h);
+                                                                left = true;
+                                                            }});
+    REQUIRE(eventually([&] { return entered.load(); }));
+    db.reset();
+    CHECK_FALSE(left);
+    released = true;
+    CHECK(eventually([&] { return left.load(); }));
+}
+
+TEST_CASE("a borrower's time bounds the search among sessions that have fallen silent") {
+    const testing::test_database database;
+    testing::gate gate{database.url()};
+    pool db{gate.url(), {.max_size = 8, .min_size = 8, .ping_after = 1ms}};
+    db.warm_up(60s);
+    gate.black_hole();
+    std::this_thread::sleep_for(5ms); // the point is the idleness itself
+    CHECK_THROWS_AS(db.acquire(10ms), pool_timeout);
+    CHECK(db.status().idle == 7); // one was tried
 }
