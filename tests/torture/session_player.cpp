@@ -290,7 +290,7 @@ void player::pipeline(transaction& tx, const std::string& note, bool commits) {
 void player::copy_in(transaction& tx, const std::string& note, int rows) {
     now("copies rows in");
     // Once in a while more notices than a socket holds, beside more rows than it holds.
-    const bool noisy = note.starts_with("notice") && one_in(400);
+    const bool noisy = note.starts_with("notice") && one_in(100);
     if (noisy)
         rows = 6000;
     const std::string loud = "notice4000 " + std::string(2500, 'r');
@@ -445,10 +445,12 @@ void player::take_long(transaction& tx, milliseconds about) {
     case 4:
         return copy_in(tx, slow, 20);
     case 5:
+        now("reads slow rows by a stream");
         for (const SlowSource& row : repository<SlowSource>{tx}.where(col<&SlowSource::id> < about.count()).stream())
             (void)row;
         return;
     case 6:
+        now("reads slow rows by COPY");
         for (const SlowSource& row : repository<SlowSource>{tx}.copy_out())
             (void)row;
         return;
