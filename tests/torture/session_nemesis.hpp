@@ -47,6 +47,7 @@ public:
     private:
         friend class nemesis;
         struct request {
+            explicit request(int of) : pid(of) {}
             int pid;
             std::atomic<bool> withdrawn{false};
             std::promise<void> over{};
