@@ -105,9 +105,13 @@ void nemesis::do_harm(tenon::connection& admin) {
         gate_.swallow_cancels(false);
         cancels_held_until_ = {};
     }
-    if (swallows_ && gate_.wait_swallowed(0ms)) {
-        swallows_ = false;
+    if (swallows_since_ && gate_.wait_swallowed(0ms)) {
+        swallows_since_.reset();
         ++swallowed_;
+    }
+    if (swallows_since_ && clock_type::now() - *swallows_since_ > 1s) { // its backend was ended before it answered
+        swallows_since_ = clock_type::now();
+        gate_.swallow_answer_to("commit");
     }
     const unsigned choice = below(100);
     if (choice < 20)
@@ -122,12 +126,12 @@ void nemesis::do_harm(tenon::connection& admin) {
     } else if (choice < 79 && below(10) == 0 && cancels_held_until_ == clock_type::time_point{}) {
         gate_.swallow_cancels();
         cancels_held_until_ = clock_type::now() + 20ms;
-    } else if (choice < 84 && !swallows_) {
+    } else if (choice < 84 && !swallows_since_) {
         {
             const std::lock_guard lock(mutex_);
             ++unexplained_answers_;
         }
-        swallows_ = true;
+        swallows_since_ = clock_type::now();
         gate_.swallow_answer_to("commit");
     }
 }

@@ -8,6 +8,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -83,7 +84,7 @@ private:
 
     std::atomic<std::int64_t> ended_{0};
     std::atomic<std::int64_t> swallowed_{0};
-    bool swallows_ = false; // an answer to COMMIT is waited for
+    std::optional<std::chrono::steady_clock::time_point> swallows_since_{}; // an answer to COMMIT is waited for
     std::chrono::steady_clock::time_point cancels_held_until_{};
     std::jthread worker_; // the last member: the first to end
 };

@@ -32,6 +32,15 @@ struct arena {
     std::size_t statement_cache; ///< of the pool's sessions
 };
 
+template <class Error>
+bool is(const tenon::error& failure) {
+    return dynamic_cast<const Error*>(&failure) != nullptr;
+}
+
+inline bool was_cancelled(const tenon::error& failure) {
+    return failure.sqlstate() == tenon::sqlstate::query_canceled;
+}
+
 /// Used by one thread.
 class player {
 public:

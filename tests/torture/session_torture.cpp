@@ -75,6 +75,7 @@ struct happened {
     std::int64_t ended = 0;
     std::int64_t swallowed = 0;
     std::uint64_t cancels = 0;
+    std::uint64_t cancels_lost = 0;
 };
 
 happened play(const settings& how, session_model& model, tally& found, std::deque<heartbeat>& pulses) {
@@ -127,6 +128,7 @@ happened play(const settings& how, session_model& model, tally& found, std::dequ
         own.doing("ends the pool");
     }
     all.cancels = gate.cancels();
+    all.cancels_lost = all.cancels - gate.cancels_passed();
     own.doing("waits for the last backend");
     wait_until_gone(admin, pool_name);
     all.played = model.ended_up_to();
@@ -168,11 +170,17 @@ int run(const settings& how) {
     tell("streams and COPY left early", found.left_early.load(), "times");
     tell("cancelled from outside", found.cancelled_from_outside.load(), "statements");
     tell("cancel requests", all.cancels, "requests");
+    tell("cancel requests that got lost", all.cancels_lost, "requests");
     tell("backends ended", all.ended, "backends");
     tell("answers to COMMIT lost", all.swallowed, "answers");
-    tell("connections lost by either", found.losses.load(), "connections");
     tell("given up with a cancel request of their own", found.given_up.load(), "connections");
-    bool wrong = false;
+    // One for each at most, and for an answer that was lost after the nemesis had counted.
+    const std::int64_t most_losses = all.ended + all.swallowed + 1;
+    bool wrong = found.losses > most_losses;
+    out.add({.name = "connections lost by either",
+             .value = count(found.losses.load()),
+             .unit = "connections",
+             .bar = count(most_losses)});
     for (std::size_t i = 0; i < broken_names.size(); ++i) {
         const std::int64_t times = found.count(static_cast<broken>(i));
         wrong = wrong || times != 0;
