@@ -64,7 +64,7 @@ public:
     }
 
 private:
-    static std::string number(std::uint32_t value, int bytes) {
+    static std::string number(std::uint64_t value, int bytes) {
         std::string text;
         for (int i = bytes - 1; i >= 0; --i)
             text += static_cast<char>(value >> (8 * i) & 0xffU);

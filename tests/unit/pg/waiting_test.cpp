@@ -1,5 +1,6 @@
 #include "src/pg/waiting.hpp"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <mutex>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -78,8 +80,14 @@ TEST_CASE("a time that has passed looks once and does not wait") {
 }
 
 TEST_CASE("what cannot be waited for is given up") {
-    std::array<pollfd, 1> nothing{};
-    CHECK(blocking().wait(std::span(nothing.data(), 10'000'000), moment::max()) == wait_outcome::abandoned);
+    // More sockets than the process may have open.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit few{.rlim_cur = 64, .rlim_max = before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    std::vector<pollfd> many(few.rlim_cur + 1, pollfd{.fd = -1, .events = POLLIN, .revents = 0});
+    CHECK(blocking().wait(many, moment::max()) == wait_outcome::abandoned);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
 
 TEST_CASE("signals end no wait early") {
