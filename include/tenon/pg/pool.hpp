@@ -51,8 +51,9 @@ struct pool_options {
     std::chrono::milliseconds leak_after{0};
 
     /// What is undone when a connection comes back after raw SQL or libpqxx code used it: SET, SET ROLE, SET SESSION
-    /// AUTHORIZATION, LISTEN and session-level advisory locks, by one round trip. Repositories set nothing, so they
-    /// cost none. Switch it off where no raw SQL ever sets anything; `always` where functions or triggers do.
+    /// AUTHORIZATION, LISTEN, session-level advisory locks, temporary tables, cursors WITH HOLD, sequences' last values
+    /// and statements PREPAREd by SQL, by one round trip, or two where there are such statements. Repositories leave
+    /// nothing, so they cost none. Switch it off where no raw SQL ever does; `always` where functions or triggers do.
     enum class reset { never, after_raw_sql, always } reset_on_return = reset::after_raw_sql;
 
     /// Called with each new session before it is lent, on a thread of the pool's. When it throws, whatever it is, the

@@ -537,7 +537,7 @@ TEST_CASE("a row that cannot be sent is left out of its COPY") {
     transaction tx{t.db};
     CHECK(repository<Dated>{tx}.copy_in([&](auto& sink) {
         sink(Dated{1, timestamp{1h}});
-        CHECK_THROWS_AS(sink(Dated{2, timestamp::min() + 1us}), encode_error);
+        CHECK_THROWS_AS(sink(Dated{2, timestamp{-24h * 366 * 7000}}), encode_error); // 5030 BC
         sink(Dated{3, timestamp{1h}});
     }) == 2);
     CHECK(repository<Dated>{tx}.count() == 2);
