@@ -73,7 +73,7 @@ void pipeline_guest::drain(const statement_context* commit, pg_result_ptr* commi
     } catch (const error& failure) {
         session_.tell_statement(refused.context, sent_at, 0, &failure);
         for (const queued& each : in_flight)
-            (void)session_.forget(each.context.sql, each.context.record, failure.sqlstate());
+            (void)session_.forget(each.context.sql, each.context.record, failure);
         exchange_.reset();
         throw;
     }

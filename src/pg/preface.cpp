@@ -9,6 +9,7 @@ namespace tenon::detail {
 
 namespace {
 
+constexpr const char* prelude_name = "tenon_prelude";
 constexpr const char* ask_id = "select pg_catalog.pg_current_xact_id()";
 
 int send_text(PGconn* on, const char* sql) {
@@ -113,7 +114,6 @@ std::string session::text_in_front() {
 
 // True when it is prepared by the way.
 bool session::send_fence(exchange& by, const prelude& fence) {
-    constexpr const char* name = "tenon_prelude";
     const statement_context context{.sql = fence.sql, .operation = "fence"};
     const int count = static_cast<int>(fence.values.size());
     const char* const* const values = fence.values.data();
@@ -125,8 +125,9 @@ bool session::send_fence(exchange& by, const prelude& fence) {
     }
     const bool prepares = !fence_prepared_;
     if (prepares)
-        by.send(context, [&](PGconn* on) { return PQsendPrepare(on, name, fence.sql, 0, nullptr); });
-    by.send(context, [&](PGconn* on) { return PQsendQueryPrepared(on, name, count, values, nullptr, nullptr, 0); });
+        by.send(context, [&](PGconn* on) { return PQsendPrepare(on, prelude_name, fence.sql, 0, nullptr); });
+    by.send(context,
+            [&](PGconn* on) { return PQsendQueryPrepared(on, prelude_name, count, values, nullptr, nullptr, 0); });
     return prepares;
 }
 
@@ -136,8 +137,10 @@ session::refusal session::take_fence(exchange& by, const prelude& fence, bool pr
         pg_result_ptr answer = by.answer(context);
         if (PQresultStatus(answer.get()) != PGRES_FATAL_ERROR)
             return {};
-        if (const char* const state = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
-            state != nullptr && std::string_view(state) == "26000") // DEALLOCATE ALL took it, too
+        const char* const state = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
+        if (state != nullptr && std::string_view(state) == "26000" &&
+            std::string_view(PQresultErrorField(answer.get(), PG_DIAG_MESSAGE_PRIMARY)).find(prelude_name) !=
+                std::string_view::npos) // DEALLOCATE ALL took it, too
             fence_prepared_ = false;
         return {.answer = std::move(answer), .context = context};
     };

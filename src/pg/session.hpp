@@ -137,7 +137,7 @@ public:
     static void send_with(exchange& by, const statement_context& context, const std::string& sql, const prepared& ready,
                           parameters& values);
     /// After a refusal: what cannot be used any more is prepared anew the next time. True when that was its reason.
-    bool forget(std::string_view sql, const record_shape* record, std::string_view sqlstate);
+    bool forget(std::string_view sql, const record_shape* record, const error& refused);
 
     /// What was sent in front of a statement, whose answers come first.
     struct preface {
@@ -219,6 +219,7 @@ private:
     result observed(const statement_context& context, auto run);
     result refusing_control(std::string_view sql, auto run);
     [[noreturn]] void give_up_controlled();
+    void forget_all();
     [[nodiscard]] std::string transaction_began();
     [[nodiscard]] bool send_fence(exchange& by, const prelude& fence);
     [[nodiscard]] refusal take_fence(exchange& by, const prelude& fence, bool prepared_now);

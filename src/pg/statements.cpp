@@ -13,7 +13,8 @@ namespace tenon::detail {
 
 namespace {
 
-constexpr std::size_t most_parameters = 65'535; // the protocol counts them in 16 bits
+constexpr std::string_view unknown_statement = "26000"; // invalid_sql_statement_name: DEALLOCATE took it
+constexpr std::size_t most_parameters = 65'535;         // the protocol counts them in 16 bits
 
 // Formats where they are the same for every parameter: binary.
 const int* binary_formats(std::size_t count) {
@@ -123,7 +124,7 @@ prepared& session::prepare(const statement& what) {
         } catch (const error& failure) {
             if (prepares)
                 statements_.drop(std::move(made.name));
-            (void)forget(what.sql, what.record, failure.sqlstate());
+            (void)forget(what.sql, what.record, failure);
             throw;
         }
     }
@@ -137,14 +138,22 @@ prepared& session::prepare(const statement& what) {
     return statements_.add(what, std::move(made));
 }
 
-bool session::forget(std::string_view sql, const record_shape* record, std::string_view sqlstate) {
-    if (!statements_.forget(sql, sqlstate))
+bool session::forget(std::string_view sql, const record_shape* record, const error& refused) {
+    if (refused.sqlstate() == unknown_statement) {
+        const bool own = refused.server_message().find("tenon_") != std::string_view::npos; // named in every language
+        if (own)
+            forget_all();
+        return own;
+    }
+    if (!statements_.forget(sql, refused.sqlstate()))
         return false;
-    if (sqlstate == "26000")
-        fence_prepared_ = false;
-    else
-        checks_.forget(record);
+    checks_.forget(record);
     return true;
+}
+
+void session::forget_all() {
+    (void)statements_.forget({}, unknown_statement);
+    fence_prepared_ = false;
 }
 
 void session::send_with(exchange& by, const statement_context& context, const std::string& sql, const prepared& ready,
@@ -207,15 +216,15 @@ result session::execute_once(const statement& what, parameters& values) {
     const prelude* const fence = transaction_.fence_due();
     const bool first = !begin.empty() && transaction_.owed().empty();
     for (bool again = false;; again = true) {
-        prepared& found = ready(what);
         try {
+            prepared& found = ready(what); // what is dropped to make room for it may not be there any more
             const statement_context context = context_of(what);
             return result(
                 round_trip(context, [&](exchange& by) { send_prepared(by, context, found, values); }).release());
         } catch (const error& failure) {
             // The server dropped the statement or may not use it any more. The next use prepares anew, and this one
             // does where the transaction had only just begun, so that nothing is run twice.
-            if (!forget(what.sql, what.record, failure.sqlstate()) || again || !first)
+            if (!forget(what.sql, what.record, failure) || again || !first)
                 throw;
         }
         (void)script("rollback", {});
@@ -257,7 +266,7 @@ result session::refusing_control(std::string_view sql, auto run) {
     const unsigned rollbacks = wire_.tags().rollbacks;
     const auto look = [&] {
         if (std::exchange(wire_.tags().deallocated_all, false))
-            (void)forget({}, nullptr, "26000");
+            forget_all();
         return foreign() != before || (ended() && !ended_before);
     };
     result answer;
