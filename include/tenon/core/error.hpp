@@ -47,8 +47,8 @@ public:
     /// rolled it back for a serialization failure or a deadlock (manual, section 13.5).
     [[nodiscard]] bool retryable() const noexcept;
 
-    /// True when the server may or may not have committed, as the connection was lost while COMMIT was under way; or has
-    /// committed without its synchronous standby, as the wait for it was cut short. Never retried by tenon.
+    /// True when the server may or may not have committed, as the connection was lost while COMMIT was under way; or
+    /// has committed without its synchronous standby, as the wait for it was cut short. Never retried by tenon.
     [[nodiscard]] bool outcome_unknown() const noexcept { return properties_->outcome_unknown; }
 
     /// The server's number of the transaction, for `commit_status`; 0 without transaction_options::keep_id.
